@@ -1,0 +1,77 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/cidr.hpp"
+#include "api/json.hpp"
+#include "api/mac.hpp"
+
+namespace sovirt {
+
+enum class Isolation { container, chroot };
+enum class Autostart { never, always, last_state };
+
+struct NicSpec {
+  std::string name = "eth0";          // 1..15 bytes, an interface name
+  std::optional<std::string> bridge;  // nullopt: an interface of its own with no other end is not possible, so required
+  std::optional<Mac> mac;             // generated and kept when absent
+  std::vector<Cidr> addresses;
+  std::optional<IpAddress> gateway;   // must lie in one of the addresses' subnets
+  unsigned mtu = 0;                   // 0: the bridge's
+};
+
+struct UserSpec { std::uint32_t uid = 0, gid = 0; };   // "0:0"
+
+// What the container's cgroup holds. nullopt: no limit set. Terms of cgroup v2.
+struct LimitsSpec {
+  std::optional<std::uint64_t> cpu_weight;                        // 1..10000
+  std::optional<std::uint64_t> cpu_quota_us, cpu_period_us;       // cpu.max
+  std::optional<std::uint64_t> memory_max;                        // bytes
+  std::optional<std::uint64_t> pids_max;
+  bool empty() const noexcept { return !cpu_weight && !cpu_quota_us && !memory_max && !pids_max; }
+};
+
+struct ContainerSpec {
+  std::string image;
+  std::optional<std::string> hostname;         // the container's name when absent; RFC 1123, at most 63 bytes
+  Isolation isolation = Isolation::container;
+  std::optional<std::vector<std::string>> command;  // absent: the image's init (container), nothing (chroot)
+  std::map<std::string, std::string> env;
+  std::string cwd = "/";
+  UserSpec user;
+  std::vector<NicSpec> nics;
+  LimitsSpec limits;
+  Autostart autostart = Autostart::never;
+  int boot_priority = 0;                       // -1000..1000, lower first
+  std::chrono::seconds boot_delay{0};          // waited after its start before later priorities, 0..3600
+  std::chrono::seconds stop_timeout{10};       // 0..3600
+};
+
+ContainerSpec read_container_spec(const Json&);   // throws Error{invalid} with every wrong field
+Json write_container_spec(const ContainerSpec&);
+
+// POST …/exec. stdin is text.
+struct ExecRequest {
+  std::vector<std::string> command;
+  std::map<std::string, std::string> env;
+  std::string cwd;                             // "": the container's
+  std::optional<UserSpec> user;
+  std::string input;
+  std::chrono::milliseconds timeout{0};        // 0: none; JSON field `timeout` in seconds, may have a fraction
+};
+ExecRequest read_exec_request(const Json&);
+
+// PUT …/state
+enum class Desired { running, stopped, frozen };
+struct StateRequest {
+  Desired desired = Desired::running;
+  bool force = false;
+  std::optional<std::chrono::seconds> timeout;  // the container's stop_timeout when absent
+};
+StateRequest read_state_request(const Json&);
+
+}  // namespace sovirt

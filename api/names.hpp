@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace sovirt {
+
+enum class Kind { bridge, container, image };
+
+std::string_view kind_text(Kind) noexcept;      // "bridge"
+std::string_view kind_plural(Kind) noexcept;    // "bridges", the path segment
+bool kind_from_plural(std::string_view, Kind& out) noexcept;
+bool kind_from_text(std::string_view, Kind& out) noexcept;
+
+// ^[a-z][a-z0-9-]{0,62}$ ; at most 15 bytes where the name is that of an interface (bridge).
+// Throws Error{bad_name} that says which rule is broken.
+void check_name(Kind, std::string_view name);
+bool valid_name(std::string_view name, size_t longest = 63) noexcept;
+
+// "container/web", as conflicts_with and logs show objects.
+std::string object_ref(Kind, std::string_view name);
+
+}  // namespace sovirt

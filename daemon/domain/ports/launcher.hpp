@@ -1,0 +1,92 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/container.hpp"
+#include "api/timestamp.hpp"
+#include "daemon/base/unique_fd.hpp"
+
+namespace sovirt {
+
+// A process that cannot be mistaken for another: a pid is reused, its start time with it is not.
+struct ProcessId {
+  pid_t pid = 0;
+  std::uint64_t start_ticks = 0;   // field 22 of /proc/PID/stat
+  bool operator==(const ProcessId&) const = default;
+};
+
+struct ExitStatus {
+  std::optional<int> code;
+  std::optional<int> signal;       // one of the two is set, unless the status was lost
+  Time at{};
+};
+
+struct LaunchSpec {
+  std::string uid;                 // of the container; names the socket and files in the run directory
+  std::string name;
+  std::string config_json;         // OCI runtime config.json 1.1, see oci_config.hpp
+  std::string group;               // its cgroup, created already
+  Isolation isolation = Isolation::container;
+  std::string log_path;            // console log
+  std::uint64_t log_bytes = 1 << 20;  // kept at most twice this: FILE and FILE.1
+};
+
+struct Launched {
+  ProcessId init;                  // on the host; of a chroot without a command: the holder of its mounts
+  ProcessId monitor;
+};
+
+// A launch in two halves, so that the network is made while the child sets up its mounts.
+// Destroyed before go() has returned: the child is killed and reaped, nothing is left.
+class Launch {
+ public:
+  virtual ~Launch() = default;
+  // netns: -1 for a chroot. Returns when the command's execve has succeeded. Throws Error{conflict} with the
+  // failed stage, errno and file where it has not.
+  virtual Launched go(int netns) = 0;
+};
+
+struct ExecResult {
+  ExitStatus exit;
+  std::string output, error_output;  // at most `limit` bytes each
+  bool truncated = false;
+  bool timed_out = false;
+};
+
+// What is known of a container from its monitor or, once that is gone, from what it left behind.
+struct MonitorReport {
+  bool running = false;
+  Launched processes;
+  std::optional<ExitStatus> exit;    // when not running
+};
+
+// Containers as processes. Thread-safe. Monitors outlive the daemon.
+class Launcher {
+ public:
+  virtual ~Launcher() = default;
+
+  // rootfs: a detached mount (mount/rootfs.hpp) that becomes the container's root.
+  virtual std::unique_ptr<Launch> begin(const LaunchSpec&, unique_fd rootfs) = 0;
+  virtual std::optional<MonitorReport> report(std::string_view uid) = 0;  // nullopt: never launched in this boot, or forgotten
+  virtual void forget(std::string_view uid) = 0;          // removes socket and files of a container that has exited
+  virtual std::vector<std::string> known() = 0;           // uids with anything in the run directory: for orphans
+  virtual void signal(std::string_view uid, int signal) = 0;   // to its init; Error{conflict} if it is not running
+  // Blocks until it ends or the time is over (then everything it started is killed).
+  virtual ExecResult exec(std::string_view uid, const ExecRequest&, std::size_t limit) = 0;
+  // Called from a thread of its own, once for each container that ends, adopted ones included.
+  using ExitListener = std::function<void(std::string_view uid, const ExitStatus&)>;
+  virtual void on_exit(ExitListener) = 0;
+  virtual void watch(std::string_view uid) = 0;           // (again) listen for the end of a running one; used to adopt
+  // The bytes of the console log from `since` on, at most `most`; `end` is the offset after them. Survives rotation:
+  // an offset older than what is kept begins at the oldest byte.
+  struct Log { std::string bytes; std::uint64_t end = 0; };
+  virtual Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) = 0;
+};
+
+}  // namespace sovirt
