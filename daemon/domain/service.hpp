@@ -95,6 +95,7 @@ class Service {
   virtual Json stop_all_containers(const ChangeContext&) = 0;   // orderly host stop: reverse order, records who ran
   virtual Json health() = 0;                                                                // [fast] {"status":"ok"|"degraded",…}
   virtual void audit(const AuditRow&) = 0;
+  virtual std::vector<AuditRow> audit_rows(std::size_t most) = 0;                           // newest first
 };
 
 }  // namespace sovirt
