@@ -46,15 +46,17 @@ class ObjectReader {
   std::optional<Mac> mac(std::string_view key);
   // index of the text in choices, nullopt if absent; another text is a field error naming the choices
   std::optional<std::size_t> choice(std::string_view key, const std::vector<std::string_view>& choices);
-  // calls read for the object at key, if it is there
+  // calls read for the object at key, if it is there, then finish() on it
   bool object(std::string_view key, const std::function<void(ObjectReader&)>& read);
-  // calls read for each object of the array at key, in order
+  // calls read for each object of the array at key, in order, then finish() on each
   bool objects(std::string_view key, std::size_t most, const std::function<void(ObjectReader&, std::size_t)>& read);
   const Json* raw(std::string_view key);  // any value, marked as known; nullptr if absent or null
   void fail(std::string_view key, std::string code, std::string detail);  // "" for the object itself
   void require(std::string_view key);     // "required" unless has(key)
   std::string pointer(std::string_view key) const;
-  void finish();
+  // Refuses the field unless it is absent, null or its default: part of the contract, but not of this version.
+  void not_yet(std::string_view key, const Json& contract_default);
+  void finish();                          // a second call does nothing
 
  private:
   const Json* find(std::string_view key);
@@ -62,6 +64,7 @@ class ObjectReader {
   std::string pointer_;
   std::vector<FieldError>* errors_;
   std::vector<std::string> known_;
+  bool finished_ = false;
 };
 
 // Throws Error{invalid} with all of them, unless empty.

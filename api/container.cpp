@@ -1,0 +1,329 @@
+#include "api/container.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "api/names.hpp"
+#include "api/reader.hpp"
+
+namespace sovirt {
+namespace {
+
+constexpr std::size_t longest_path = 4095;
+constexpr std::size_t most_nics = 8;
+constexpr std::uint64_t most_memory = std::uint64_t{1} << 62, least_memory = 64 * 1024;
+constexpr std::int64_t most_pids = 4'194'304;  // PID_MAX_LIMIT of a 64-bit kernel
+
+bool letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+// RFC 1123: labels of letters, digits and inner hyphens, dots between; HOST_NAME_MAX allows 64, RFC 1035 63 a label.
+bool valid_hostname(std::string_view text) noexcept {
+  if (text.empty() || text.size() > 63) return false;
+  char before = '.';
+  for (const char c : text) {
+    const bool plain = letter(c) || digit(c);
+    if (!plain && c != '-' && c != '.') return false;
+    if ((c == '-' || c == '.') && before == '.') return false;
+    if (c == '.' && before == '-') return false;
+    before = c;
+  }
+  return before != '-' && before != '.';
+}
+
+// What the kernel takes (dev_valid_name), less the names that mean something else to it or to its tools.
+bool valid_interface(std::string_view name) noexcept {
+  if (name.empty() || name.size() > 15 || name == "." || name == ".." || name == "lo" || name.front() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%'; });
+}
+
+std::optional<std::uint32_t> read_id(std::string_view text) noexcept {
+  if (text.empty() || text.size() > 10 || !std::all_of(text.begin(), text.end(), digit)) return std::nullopt;
+  if (text.size() > 1 && text.front() == '0') return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text) value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  return value < 0xffffffff ? std::optional{static_cast<std::uint32_t>(value)} : std::nullopt;  // -1 means "unchanged"
+}
+
+std::optional<UserSpec> read_user(ObjectReader& in) {
+  const auto text = in.string("user", 64);
+  if (!text) return std::nullopt;
+  const auto colon = text->find(':');
+  const auto uid = read_id(std::string_view{*text}.substr(0, colon));
+  const auto gid = colon == std::string::npos ? uid : read_id(std::string_view{*text}.substr(colon + 1));
+  if (uid && gid) return UserSpec{*uid, *gid};
+  in.fail("user", "format", "must be UID:GID or UID, numbers such as 1000:1000");
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::string>> read_command(ObjectReader& in) {
+  auto command = in.strings("command");
+  if (!command) return std::nullopt;
+  if (command->empty()) in.fail("command", "range", "must have at least one element, the program");
+  else if (command->front().empty()) in.fail("command", "format", "its first element, the program, cannot be empty");
+  return command;
+}
+
+std::map<std::string, std::string> read_env(ObjectReader& in) {
+  auto env = in.string_map("env").value_or(std::map<std::string, std::string>{});
+  for (const auto& [key, value] : env)
+    if (key.empty() || key.find('=') != key.npos || key.find('\0') != key.npos)
+      in.fail("env", "format", "the name of a variable cannot be empty or hold '=' or NUL: \"" + key.substr(0, 80) + "\"");
+  return env;
+}
+
+std::optional<std::string> read_cwd(ObjectReader& in) {
+  auto cwd = in.string("cwd", longest_path);
+  if (cwd && !cwd->starts_with('/')) in.fail("cwd", "format", "must be an absolute path");
+  return cwd;
+}
+
+void check_nic_addresses(ObjectReader& in, const NicSpec& nic, std::set<std::string>& seen) {
+  for (const auto& cidr : nic.addresses) {
+    const auto at = "addresses";
+    if (const auto reason = cidr.unusable_for_host(); !reason.empty())
+      in.fail(at, "unusable", cidr.text() + " cannot be a host's address: " + std::string{reason});
+    if (!seen.insert(cidr.address().text()).second) in.fail(at, "duplicate", cidr.address().text() + " is there twice");
+    if (nic.mtu != 0 && nic.mtu < 1280 && cidr.address().is_v6())
+      in.fail("mtu", "range", "IPv6 (" + cidr.text() + ") needs an mtu of at least 1280");
+  }
+}
+
+void check_gateway(ObjectReader& in, const NicSpec& nic) {
+  const auto& gateway = *nic.gateway;
+  const auto holder = std::find_if(nic.addresses.begin(), nic.addresses.end(), [&](const Cidr& c) { return c.contains(gateway); });
+  if (holder == nic.addresses.end())
+    return in.fail("gateway", "unreachable", gateway.text() + " is in the subnet of none of the interface's addresses");
+  if (holder->address() == gateway)
+    return in.fail("gateway", "unusable", gateway.text() + " is the interface's own address");
+  if (const auto reason = Cidr{gateway, holder->prefix()}.unusable_for_host(); !reason.empty() && !gateway.is_v6())
+    in.fail("gateway", "unusable", gateway.text() + " cannot be a host's address: " + std::string{reason});
+}
+
+void check_nic_mac(ObjectReader& in, const Mac& mac) {
+  if (mac.multicast()) in.fail("mac", "multicast", mac.text() + " is a multicast address, an interface needs a unicast one");
+  else if (mac.zero()) in.fail("mac", "unusable", "the MAC address of all zeros stands for none");
+}
+
+void read_nic_end(ObjectReader& in, NicSpec& nic) {
+  nic.bridge = in.string("bridge", 256);
+  if (nic.bridge && !valid_name(*nic.bridge, 15))
+    in.fail("bridge", "format", "\"" + *nic.bridge + "\" cannot be the name of a bridge: ^[a-z][a-z0-9-]{0,14}$");
+  const bool other_end = in.has("netns") || in.has("none");
+  in.not_yet("netns", nullptr);
+  in.not_yet("none", nullptr);
+  if (!other_end) in.require("bridge");
+  in.not_yet("dhcp", false);
+  in.not_yet("rate", {{"egress", nullptr}, {"ingress", nullptr}});
+}
+
+NicSpec read_nic(ObjectReader& in, std::size_t index, std::set<std::string>& seen_addresses) {
+  NicSpec nic;
+  nic.name = in.string("name", 256).value_or("eth" + std::to_string(index));
+  if (!valid_interface(nic.name))
+    in.fail("name", "format", "\"" + nic.name + "\" cannot be an interface's name: 1 to 15 visible characters, none of / : %, not lo, . or ..");
+  read_nic_end(in, nic);
+  nic.mac = in.mac("mac");
+  if (nic.mac) check_nic_mac(in, *nic.mac);
+  nic.mtu = static_cast<unsigned>(in.integer("mtu", 0, 65535).value_or(0));
+  if (nic.mtu != 0 && nic.mtu < 68) in.fail("mtu", "range", "must be from 68 to 65535, or 0 for the bridge's");
+  nic.addresses = in.cidrs("addresses").value_or(std::vector<Cidr>{});
+  check_nic_addresses(in, nic, seen_addresses);
+  nic.gateway = in.address("gateway");
+  if (nic.gateway) check_gateway(in, nic);
+  return nic;
+}
+
+std::vector<NicSpec> read_nics(ObjectReader& in) {
+  std::vector<NicSpec> nics;
+  std::set<std::string> names, macs, addresses;
+  in.objects("nics", most_nics, [&](ObjectReader& nic, std::size_t index) {
+    nics.push_back(read_nic(nic, index, addresses));
+    const auto& last = nics.back();
+    if (!names.insert(last.name).second) nic.fail("name", "duplicate", last.name + " is there twice");
+    if (last.mac && !macs.insert(last.mac->text()).second) nic.fail("mac", "duplicate", last.mac->text() + " is there twice");
+  });
+  return nics;
+}
+
+std::optional<std::uint64_t> positive(ObjectReader& in, const char* key, std::uint64_t least, std::uint64_t most) {
+  const auto value = in.integer(key, static_cast<std::int64_t>(least), static_cast<std::int64_t>(most));
+  return value ? std::optional{static_cast<std::uint64_t>(*value)} : std::nullopt;
+}
+
+void read_cpu_limits(ObjectReader& in, LimitsSpec& limits) {
+  limits.cpu_weight = positive(in, "weight", 1, 10'000);
+  in.not_yet("shares", nullptr);
+  in.object("max", [&](ObjectReader& max) {
+    // Bounds of the kernel (kernel/sched/core.c): 1 ms at least, a period of 1 s at most.
+    limits.cpu_quota_us = positive(max, "quota", 1'000, std::uint64_t{1} << 44);
+    limits.cpu_period_us = positive(max, "period", 1'000, 1'000'000).value_or(100'000);
+    max.require("quota");
+  });
+}
+
+LimitsSpec read_limits(ObjectReader& in) {
+  LimitsSpec limits;
+  in.object("limits", [&](ObjectReader& all) {
+    all.object("cpu", [&](ObjectReader& cpu) { read_cpu_limits(cpu, limits); });
+    all.object("memory", [&](ObjectReader& memory) {
+      limits.memory_max = positive(memory, "max", least_memory, most_memory);
+      memory.not_yet("high", nullptr);
+      memory.not_yet("swap_max", nullptr);
+    });
+    all.object("pids", [&](ObjectReader& pids) { limits.pids_max = positive(pids, "max", 1, most_pids); });
+    all.not_yet("cpuset", {{"cpus", nullptr}, {"mems", nullptr}});
+    all.not_yet("io", {{"weight", nullptr}, {"limits", Json::array()}});
+    all.not_yet("frozen", false);
+  });
+  return limits;
+}
+
+void later_fields(ObjectReader& in) {
+  in.not_yet("mounts", Json::array());
+  in.not_yet("devices", Json::array());
+  in.not_yet("security", {{"privileged", false},
+                          {"capabilities", {{"add", Json::array()}, {"drop", Json::array()}}},
+                          {"seccomp", "default"},
+                          {"no_new_privileges", false}});
+  in.not_yet("restart", {{"policy", "no"}, {"max_retries", 0}});
+}
+
+void read_boot(ObjectReader& in, ContainerSpec& spec) {
+  constexpr Autostart values[] = {Autostart::never, Autostart::always, Autostart::last_state};
+  spec.autostart = values[in.choice("autostart", {"never", "always", "last-state"}).value_or(0)];
+  spec.boot_priority = static_cast<int>(in.integer("boot_priority", -1000, 1000).value_or(0));
+  spec.boot_delay = std::chrono::seconds{in.integer("boot_delay", 0, 3600).value_or(0)};
+  spec.stop_timeout = std::chrono::seconds{in.integer("stop_timeout", 0, 3600).value_or(10)};
+}
+
+void read_process(ObjectReader& in, ContainerSpec& spec) {
+  spec.command = read_command(in);
+  spec.env = read_env(in);
+  spec.cwd = read_cwd(in).value_or("/");
+  spec.user = read_user(in).value_or(UserSpec{});
+}
+
+void read_identity(ObjectReader& in, ContainerSpec& spec) {
+  spec.image = in.string("image", 256).value_or("");
+  in.require("image");
+  if (in.has("image") && in.raw("image")->is_string() && !valid_name(spec.image))
+    in.fail("image", "format", "\"" + spec.image + "\" cannot be the name of an image: ^[a-z][a-z0-9-]{0,62}$");
+  spec.hostname = in.string("hostname", 1024);
+  if (spec.hostname && !valid_hostname(*spec.hostname))
+    in.fail("hostname", "format", "\"" + *spec.hostname + "\" is not a host name: at most 63 letters, digits, inner hyphens and dots (RFC 1123)");
+  spec.isolation = in.choice("isolation", {"container", "chroot"}).value_or(0) == 1 ? Isolation::chroot : Isolation::container;
+}
+
+// A chroot shares the host's network and UTS namespace: what it cannot have of its own is refused, not ignored.
+void check_chroot(ObjectReader& in, const ContainerSpec& spec) {
+  if (spec.isolation != Isolation::chroot) return;
+  if (!spec.nics.empty()) in.fail("nics", "conflict", "a chroot has the host's network interfaces, it cannot have its own");
+  if (spec.hostname) in.fail("hostname", "conflict", "a chroot has the host's name, it cannot have its own");
+}
+
+Json or_null(const std::optional<std::uint64_t>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json write_nic(const NicSpec& nic) {
+  Json addresses = Json::array();
+  for (const auto& cidr : nic.addresses) addresses.push_back(cidr.text());
+  return {{"name", nic.name},
+          {"bridge", nic.bridge ? Json(*nic.bridge) : Json(nullptr)},
+          {"mac", nic.mac ? Json(nic.mac->text()) : Json(nullptr)},
+          {"addresses", std::move(addresses)},
+          {"gateway", nic.gateway ? Json(nic.gateway->text()) : Json(nullptr)},
+          {"mtu", nic.mtu}};
+}
+
+Json write_limits(const LimitsSpec& limits) {
+  Json max = nullptr;
+  if (limits.cpu_quota_us) max = Json{{"quota", *limits.cpu_quota_us}, {"period", limits.cpu_period_us.value_or(100'000)}};
+  return {{"cpu", {{"weight", or_null(limits.cpu_weight)}, {"max", std::move(max)}}},
+          {"memory", {{"max", or_null(limits.memory_max)}}},
+          {"pids", {{"max", or_null(limits.pids_max)}}}};
+}
+
+const char* autostart_text(Autostart autostart) noexcept {
+  switch (autostart) {
+    case Autostart::never: return "never";
+    case Autostart::always: return "always";
+    case Autostart::last_state: return "last-state";
+  }
+  return "never";
+}
+
+}  // namespace
+
+ContainerSpec read_container_spec(const Json& json) {
+  std::vector<FieldError> errors;
+  ObjectReader in{json, "", errors};
+  ContainerSpec spec;
+  read_identity(in, spec);
+  read_process(in, spec);
+  spec.nics = read_nics(in);
+  spec.limits = read_limits(in);
+  read_boot(in, spec);
+  later_fields(in);
+  check_chroot(in, spec);
+  in.finish();
+  throw_if_any(std::move(errors));
+  return spec;
+}
+
+Json write_container_spec(const ContainerSpec& spec) {
+  Json nics = Json::array();
+  for (const auto& nic : spec.nics) nics.push_back(write_nic(nic));
+  return {{"image", spec.image},
+          {"hostname", spec.hostname ? Json(*spec.hostname) : Json(nullptr)},
+          {"isolation", spec.isolation == Isolation::chroot ? "chroot" : "container"},
+          {"command", spec.command ? Json(*spec.command) : Json(nullptr)},
+          {"env", spec.env},
+          {"cwd", spec.cwd},
+          {"user", std::to_string(spec.user.uid) + ":" + std::to_string(spec.user.gid)},
+          {"nics", std::move(nics)},
+          {"limits", write_limits(spec.limits)},
+          {"autostart", autostart_text(spec.autostart)},
+          {"boot_priority", spec.boot_priority},
+          {"boot_delay", spec.boot_delay.count()},
+          {"stop_timeout", spec.stop_timeout.count()}};
+}
+
+ExecRequest read_exec_request(const Json& json) {
+  std::vector<FieldError> errors;
+  ObjectReader in{json, "", errors};
+  ExecRequest request;
+  in.require("command");
+  request.command = read_command(in).value_or(std::vector<std::string>{});
+  request.env = read_env(in);
+  request.cwd = read_cwd(in).value_or("");
+  request.user = read_user(in);
+  request.input = in.string("stdin", std::size_t{1} << 20).value_or("");
+  if (const Json* timeout = in.raw("timeout")) {
+    // A fraction is welcome here, so this is the one number that is not read as an integer.
+    const double seconds = timeout->is_number() ? timeout->get<double>() : -1;
+    if (seconds >= 0 && seconds <= 86'400) request.timeout = std::chrono::milliseconds{std::llround(std::ceil(seconds * 1000))};
+    else in.fail("timeout", timeout->is_number() ? "range" : "type", "must be a number of seconds from 0 (none) to 86400");
+  }
+  in.finish();
+  throw_if_any(std::move(errors));
+  return request;
+}
+
+StateRequest read_state_request(const Json& json) {
+  constexpr Desired values[] = {Desired::running, Desired::stopped, Desired::frozen};
+  std::vector<FieldError> errors;
+  ObjectReader in{json, "", errors};
+  StateRequest request;
+  in.require("desired");
+  request.desired = values[in.choice("desired", {"running", "stopped", "frozen"}).value_or(0)];
+  request.force = in.boolean("force").value_or(false);
+  if (const auto timeout = in.integer("timeout", 0, 3600)) request.timeout = std::chrono::seconds{*timeout};
+  in.finish();
+  throw_if_any(std::move(errors));
+  return request;
+}
+
+}  // namespace sovirt

@@ -1,0 +1,97 @@
+#include "api/names.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include "daemon/base/error.hpp"
+
+namespace sovirt {
+namespace {
+
+constexpr std::size_t longest_interface_name = 15;  // IFNAMSIZ without its NUL
+constexpr std::size_t longest_name = 63;            // a DNS label, so that a name can be a host's
+constexpr std::array all_kinds{Kind::bridge, Kind::container, Kind::image};
+
+bool first_letter(char c) noexcept { return c >= 'a' && c <= 'z'; }
+bool name_letter(char c) noexcept { return first_letter(c) || (c >= '0' && c <= '9') || c == '-'; }
+
+std::size_t longest_for(Kind kind) noexcept {
+  return kind == Kind::bridge ? longest_interface_name : longest_name;
+}
+
+// The character as a reader can see it, for bytes a terminal would swallow too.
+std::string shown(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  if (byte > 0x20 && byte < 0x7f) return std::string{"'"} + c + "'";
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "byte 0x%02x", byte);
+  return c == ' ' ? "a space" : text.data();
+}
+
+std::string quoted(std::string_view name) {
+  std::string text;
+  for (const char c : name.substr(0, 80)) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte >= 0x20 && byte < 0x7f ? c : '?';
+  }
+  return '"' + text + (name.size() > 80 ? "…\"" : "\"");
+}
+
+std::string what_is_wrong(Kind kind, std::string_view name) {
+  if (name.empty()) return "a name cannot be empty";
+  for (const char c : name)
+    if (!name_letter(c)) return quoted(name) + ": " + shown(c) + " is not allowed in a name, only a-z, 0-9 and -";
+  if (!first_letter(name.front())) return quoted(name) + ": a name must begin with a-z";
+  const auto longest = std::to_string(longest_for(kind));
+  return quoted(name) + ": " + (kind == Kind::bridge ? "an interface name" : "a name") + " has at most " + longest +
+         " bytes, this one " + std::to_string(name.size());
+}
+
+}  // namespace
+
+std::string_view kind_text(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::bridge: return "bridge";
+    case Kind::container: return "container";
+    case Kind::image: return "image";
+  }
+  return "";
+}
+
+std::string_view kind_plural(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::bridge: return "bridges";
+    case Kind::container: return "containers";
+    case Kind::image: return "images";
+  }
+  return "";
+}
+
+bool kind_from_plural(std::string_view text, Kind& out) noexcept {
+  for (const Kind kind : all_kinds)
+    if (kind_plural(kind) == text) return out = kind, true;
+  return false;
+}
+
+bool kind_from_text(std::string_view text, Kind& out) noexcept {
+  for (const Kind kind : all_kinds)
+    if (kind_text(kind) == text) return out = kind, true;
+  return false;
+}
+
+bool valid_name(std::string_view name, std::size_t longest) noexcept {
+  if (name.empty() || name.size() > longest || !first_letter(name.front())) return false;
+  for (const char c : name)
+    if (!name_letter(c)) return false;
+  return true;
+}
+
+void check_name(Kind kind, std::string_view name) {
+  if (!valid_name(name, longest_for(kind))) throw Error{Code::bad_name, what_is_wrong(kind, name)};
+}
+
+std::string object_ref(Kind kind, std::string_view name) {
+  return std::string{kind_text(kind)} + "/" + std::string{name};
+}
+
+}  // namespace sovirt
