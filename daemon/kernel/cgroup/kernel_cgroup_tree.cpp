@@ -1,0 +1,319 @@
+#include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "daemon/base/error.hpp"
+#include "daemon/kernel/cgroup/freezer.hpp"
+#include "daemon/kernel/cgroup/hierarchy_root.hpp"
+#include "daemon/kernel/cgroup/killer.hpp"
+#include "daemon/kernel/cgroup/limits.hpp"
+
+namespace sovirt {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+// v1 shows "no limit" as the largest multiple of the page size.
+constexpr std::uint64_t unlimited_v1 = std::uint64_t{1} << 62;
+
+Error absent(std::string_view group) { return Error{Code::not_found, "there is no cgroup " + std::string{group}}; }
+
+unique_fd present(std::optional<unique_fd> directory, std::string_view group) {
+  if (!directory) throw absent(group);
+  return std::move(*directory);
+}
+
+// Goes on after a failure and reports all of them as one.
+class Failures {
+ public:
+  void run(const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      texts_ += (texts_.empty() ? "" : "; ") + error.detail();
+      busy_ = busy_ || error.error_number() == EBUSY;
+    }
+  }
+  bool busy() const noexcept { return busy_; }
+  void raise(const std::string& what) const {
+    if (!texts_.empty()) throw Error{busy_ ? Code::conflict : Code::internal, what + ": " + texts_};
+  }
+
+ private:
+  std::string texts_;
+  bool busy_ = false;
+};
+
+class KernelCgroupTree final : public CgroupTree {
+ public:
+  KernelCgroupTree(const CgroupOptions& options, std::vector<CgroupHierarchy> hierarchies);
+
+  std::vector<CgroupController> controllers() override;
+  void create(std::string_view group) override;
+  void rename(std::string_view from, std::string_view to) override;
+  bool remove(std::string_view group) override;
+  std::vector<std::string> groups() override;
+  CgroupPlacement placement(std::string_view group) override;
+  std::vector<pid_t> processes(std::string_view group) override;
+  void set_frozen(std::string_view group, bool frozen) override;
+  void kill(std::string_view group) override;
+  CgroupUsage usage(std::string_view group) override;
+  void set_limits(std::string_view group, const LimitsSpec&) override;
+  std::string path(std::string_view group) override;
+  bool needs_attach() override { return !roots_.empty() && roots_.front().version() == 1; }
+
+ private:
+  const HierarchyRoot* v2() const { return !roots_.empty() && roots_.back().version() == 2 ? &roots_.back() : nullptr; }
+  const HierarchyRoot* controlling(std::string_view controller) const;
+  bool exists(std::string_view group) const;
+  void rename_all(std::string_view from, std::string_view to);
+  void check_rename(std::string_view from, std::string_view to) const;
+
+  std::vector<HierarchyRoot> roots_;              // v1 ones first, v2 last
+  std::vector<CgroupHierarchy> unused_;           // mounted, but not writable
+  std::mutex making_;                             // of the daemon's directories and what is put into them
+};
+
+KernelCgroupTree::KernelCgroupTree(const CgroupOptions& options, std::vector<CgroupHierarchy> hierarchies) {
+  for (CgroupHierarchy& hierarchy : hierarchies) {
+    if (hierarchy.writable)
+      roots_.emplace_back(std::move(hierarchy), options.parent, options.instance);
+    else
+      unused_.push_back(std::move(hierarchy));
+  }
+  if (roots_.empty())
+    throw Error{Code::unsupported, "no writable cgroup hierarchy is mounted"}.with_hint(
+        "mount -t cgroup2 none /sys/fs/cgroup");
+}
+
+const HierarchyRoot* KernelCgroupTree::controlling(std::string_view controller) const {
+  for (const HierarchyRoot& root : roots_)
+    if (root.has(controller)) return &root;
+  return v2();
+}
+
+bool KernelCgroupTree::exists(std::string_view group) const {
+  return std::any_of(roots_.begin(), roots_.end(), [&](const HierarchyRoot& root) { return root.group(group).has_value(); });
+}
+
+std::vector<CgroupController> KernelCgroupTree::controllers() {
+  std::vector<CgroupController> all;
+  const auto add = [&](const CgroupHierarchy& hierarchy, bool used) {
+    for (const std::string& name : hierarchy.controllers) all.push_back({name, hierarchy.version, hierarchy.mount, used});
+  };
+  for (const HierarchyRoot& root : roots_) add(root.hierarchy(), true);
+  for (const CgroupHierarchy& hierarchy : unused_) add(hierarchy, false);
+  if (const HierarchyRoot* root = v2()) {
+    const auto parent = root->parent();
+    const auto names = parent ? split_words(read_text_at(parent->get(), "cgroup.controllers").value_or("")) : std::vector<std::string>{};
+    const auto& wanted = wanted_v2_controllers();
+    for (const std::string& name : names)
+      all.push_back({name, 2, root->hierarchy().mount, std::find(wanted.begin(), wanted.end(), name) != wanted.end()});
+  }
+  return all;
+}
+
+void KernelCgroupTree::create(std::string_view group) {
+  check_group_name(group);
+  const std::scoped_lock lock{making_};
+  std::vector<HierarchyRoot*> made;
+  try {
+    for (HierarchyRoot& root : roots_)
+      if (root.create(group)) made.push_back(&root);
+  } catch (...) {
+    for (HierarchyRoot* root : made) {
+      Failures ignored;  // the first failure is the one to tell
+      ignored.run([&] { root->remove(group, Deadline{0s}); });
+    }
+    for (HierarchyRoot& root : roots_) root.drop_own();
+    throw;
+  }
+}
+
+void KernelCgroupTree::check_rename(std::string_view from, std::string_view to) const {
+  bool source = false, target = false;
+  for (const HierarchyRoot& root : roots_) {
+    const bool has_source = root.group(from).has_value(), has_target = root.group(to).has_value();
+    if (root.version() == 1 && has_source && has_target)
+      throw Error{Code::exists, "there is a cgroup " + std::string{to} + " already"};
+    source = source || has_source;
+    target = target || has_target;
+  }
+  if (!source && !target) throw absent(from);
+}
+
+// Repeatable: a hierarchy where it is done already is left alone.
+void KernelCgroupTree::rename_all(std::string_view from, std::string_view to) {
+  std::vector<HierarchyRoot*> done;
+  try {
+    for (HierarchyRoot& root : roots_) {
+      if (root.version() == 1 && root.group(from)) {
+        root.rename(from, to);
+        done.push_back(&root);
+      } else if (root.version() == 2) {
+        root.create(to);
+        root.remove(from, Deadline{0s});
+      }
+    }
+  } catch (const Error& error) {
+    for (HierarchyRoot* root : done) root->rename(to, from);
+    for (HierarchyRoot& root : roots_)
+      if (root.version() == 2 && root.group(from)) root.remove(to, Deadline{0s});
+    if (error.error_number() == EBUSY)
+      throw Error{Code::conflict, "cgroup " + std::string{from} + " has processes in " + roots_.back().hierarchy().mount +
+                                      ", where a group cannot be renamed"};
+    throw;
+  }
+}
+
+void KernelCgroupTree::rename(std::string_view from, std::string_view to) {
+  check_group_name(from);
+  check_group_name(to);
+  if (!needs_attach()) throw Error{Code::unsupported, "groups of cgroup v2 cannot be renamed"};
+  const std::scoped_lock lock{making_};
+  check_rename(from, to);
+  rename_all(from, to);
+}
+
+bool KernelCgroupTree::remove(std::string_view group) {
+  check_group_name(group);
+  bool removed = false;
+  Failures failures;
+  const Deadline deadline{2s};
+  for (HierarchyRoot& root : roots_) failures.run([&] { removed = root.remove(group, deadline) || removed; });
+  if (failures.busy()) {
+    std::string pids;
+    for (const pid_t pid : processes_of(roots_, group)) pids += " " + std::to_string(pid);
+    failures.raise("cgroup " + std::string{group} + " still has processes" + pids);
+  }
+  failures.raise("cgroup " + std::string{group});
+  const std::scoped_lock lock{making_};
+  for (HierarchyRoot& root : roots_) root.drop_own();
+  return removed;
+}
+
+std::vector<std::string> KernelCgroupTree::groups() {
+  std::set<std::string> names;
+  for (const HierarchyRoot& root : roots_) {
+    const auto own = root.own();
+    if (!own) continue;
+    for (std::string& name : child_directories(own->get())) names.insert(std::move(name));
+  }
+  return {names.begin(), names.end()};
+}
+
+CgroupPlacement KernelCgroupTree::placement(std::string_view group) {
+  check_group_name(group);
+  CgroupPlacement out;
+  for (const HierarchyRoot& root : roots_) {
+    unique_fd directory = present(root.group(group), group);
+    if (root.version() == 1) {
+      out.procs_v1.push_back(present(open_file_at(directory.get(), "cgroup.procs", O_WRONLY), group));
+      continue;
+    }
+    if (!split_words(read_text_at(directory.get(), "cgroup.subtree_control").value_or("")).empty()) {
+      if (::mkdirat(directory.get(), ".sovirt", 0755) != 0 && errno != EEXIST) throw errno_error("mkdirat", ".sovirt");
+      directory = present(open_directory_at(directory.get(), ".sovirt"), group);
+    }
+    out.directory_v2 = std::move(directory);
+  }
+  return out;
+}
+
+std::vector<pid_t> KernelCgroupTree::processes(std::string_view group) {
+  check_group_name(group);
+  const std::set<pid_t> pids = processes_of(roots_, group);
+  return {pids.begin(), pids.end()};
+}
+
+void KernelCgroupTree::set_frozen(std::string_view group, bool frozen) {
+  check_group_name(group);
+  const HierarchyRoot* root = controlling("freezer");
+  if (!root) throw Error{Code::unsupported, "this host has no cgroup freezer (v1 freezer or v2)"};
+  const unique_fd directory = present(root->group(group), group);
+  const Deadline deadline{5s};
+  if (root->version() == 1)
+    set_frozen_v1(directory.get(), frozen, deadline);
+  else
+    set_frozen_v2(directory.get(), frozen, deadline);
+}
+
+void KernelCgroupTree::kill(std::string_view group) {
+  check_group_name(group);
+  kill_group(roots_, group, Deadline{10s});
+}
+
+CgroupUsage KernelCgroupTree::usage(std::string_view group) {
+  check_group_name(group);
+  CgroupUsage out;
+  bool found = false;
+  const auto in = [&](std::string_view controller, auto&& read) {
+    const HierarchyRoot* root = controlling(controller);
+    const auto directory = root ? root->group(group) : std::nullopt;
+    found = found || directory;
+    if (directory) read(directory->get(), root->version() == 1);
+  };
+  in("cpuacct", [&](int at, bool v1) {
+    out.cpu_ns = v1 ? read_number_at(at, "cpuacct.usage") : read_number_at(at, "cpu.stat", "usage_usec");
+    if (!v1 && out.cpu_ns) *out.cpu_ns *= 1000;
+  });
+  in("memory", [&](int at, bool v1) {
+    out.memory_bytes = read_number_at(at, v1 ? "memory.usage_in_bytes" : "memory.current");
+    out.memory_max_bytes = read_number_at(at, v1 ? "memory.limit_in_bytes" : "memory.max");
+    if (v1 && out.memory_max_bytes >= unlimited_v1) out.memory_max_bytes.reset();
+  });
+  in("pids", [&](int at, bool) { out.pids = read_number_at(at, "pids.current"); });
+  if (!found && !exists(group)) throw absent(group);
+  return out;
+}
+
+void KernelCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
+  check_group_name(group);
+  if (!exists(group)) throw absent(group);
+  const auto version_of = [&](std::string_view controller) {
+    const HierarchyRoot* root = controlling(controller);
+    return root ? root->version() : 2;
+  };
+  const auto writes = limit_writes(limits, {version_of("cpu"), version_of("memory"), version_of("pids")});
+  std::vector<unique_fd> held;
+  std::vector<int> directories;
+  for (const LimitWrite& write : writes) {
+    const HierarchyRoot* root = controlling(write.controller);
+    auto directory = root ? root->group(group) : std::nullopt;
+    directories.push_back(directory ? directory->get() : -1);
+    if (directory) held.push_back(std::move(*directory));
+  }
+  apply_limits(writes, directories);
+}
+
+std::string KernelCgroupTree::path(std::string_view group) {
+  check_group_name(group);
+  return (v2() ? v2() : &roots_.front())->path(group);
+}
+
+}  // namespace
+
+void check_group_name(std::string_view group) {
+  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'; };
+  if (group.empty() || group.size() > 80 || group.front() == '.' || !std::all_of(group.begin(), group.end(), allowed))
+    throw Error{Code::bad_name, "not the name of a cgroup: \"" + std::string{group} + "\""};
+}
+
+std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions options, std::vector<CgroupHierarchy> hierarchies) {
+  if (options.instance.find('.') != std::string::npos) throw Error{Code::bad_name, "not an instance: " + options.instance};
+  check_group_name(options.instance);
+  return std::make_unique<KernelCgroupTree>(options, std::move(hierarchies));
+}
+
+std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions options) {
+  return make_cgroup_tree(std::move(options), find_hierarchies());
+}
+
+}  // namespace sovirt
