@@ -1,0 +1,210 @@
+#include "daemon/kernel/mount/overlay_root_filesystems.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "daemon/base/error.hpp"
+#include "daemon/base/failpoint.hpp"
+#include "daemon/kernel/mount/init_program.hpp"
+#include "daemon/kernel/mount/program_files.hpp"
+#include "daemon/kernel/mount/remove_tree.hpp"
+#include "daemon/kernel/mount/root_path.hpp"
+
+namespace sovirt {
+namespace {
+
+constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw errno_error("mkdir", path);
+}
+
+unique_fd open_directory(const std::string& path) {
+  unique_fd opened{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!opened) throw errno_error("open", path);
+  return opened;
+}
+
+// The file system context's own words ("e overlay: …"), which say more than the errno; "" on kernels where overlayfs
+// writes them to the kernel log only (before 6.5).
+std::string context_messages(int fs) {
+  std::string all;
+  std::array<char, 1024> line;
+  for (int count = 0; count < 16; ++count) {
+    const ssize_t length = ::read(fs, line.data(), line.size());
+    if (length <= 0) break;
+    std::string_view text{line.data(), static_cast<std::size_t>(length)};
+    if (text.size() > 2 && text[1] == ' ') text.remove_prefix(2);
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    all.append(all.empty() ? "" : "; ").append(text);
+  }
+  return all;
+}
+
+[[noreturn]] void fail(int fs, int number, const char* call, const RootfsLayers& layers) {
+  std::string context = "overlay of " + layers.lower + " for " + layers.directory;
+  const std::string words = context_messages(fs);
+  if (!words.empty()) context += ": " + words;
+  throw errno_error(number, call, std::move(context));
+}
+
+// A path as overlayfs takes it. Colons, commas and backslashes mean something there, and how they are escaped
+// differs between kernels: such a path goes by way of its descriptor, and everyone else's shows in mountinfo as it is.
+class LayerPath {
+ public:
+  explicit LayerPath(std::string path) : path_(std::move(path)) {
+    if (path_.find_first_of(":,\\\n") == std::string::npos) return;
+    held_ = open_directory(path_);
+    path_ = "/proc/self/fd/" + std::to_string(held_.get());
+  }
+  const char* text() const noexcept { return path_.c_str(); }
+
+ private:
+  std::string path_;
+  unique_fd held_;
+};
+
+std::string random_name() {
+  std::uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number) throw errno_error("getrandom");
+  std::array<char, 40> name{};
+  std::snprintf(name.data(), name.size(), ".sovirt-%016llx", static_cast<unsigned long long>(number));
+  return name.data();
+}
+
+bool already_so(int parent, const std::string& name, const struct stat& facts, const RootfsFile& file) {
+  if (!S_ISREG(facts.st_mode) || (facts.st_mode & 07777) != file.mode) return false;
+  if (facts.st_size != static_cast<off_t>(file.content.size())) return false;
+  const unique_fd opened{::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+  std::string content;
+  return opened && rootfs::read_file(opened.get(), file.content.size(), content) && content == file.content;
+}
+
+void write_whole(int fd, const std::string& content, const std::string& path) {
+  for (std::size_t done = 0; done < content.size();) {
+    const ssize_t count = ::write(fd, content.data() + done, content.size() - done);
+    if (count < 0 && errno != EINTR) throw errno_error("write", path);
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+}
+
+// A new file under another name, then renamed over whatever is there: a link is replaced and never followed, and a
+// reader sees the old file or the new one.
+void replace(int parent, const std::string& name, const RootfsFile& file) {
+  const std::string temporary = random_name();
+  const unique_fd fresh{::openat(parent, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!fresh) throw errno_error("openat", file.path);
+  try {
+    write_whole(fresh.get(), file.content, file.path);
+    if (::fchmod(fresh.get(), file.mode) != 0) throw errno_error("fchmod", file.path);
+    if (::renameat(parent, temporary.c_str(), parent, name.c_str()) != 0) {
+      if (errno == EISDIR) throw Error{Code::conflict, file.path + " is a directory in the root file system"};
+      throw errno_error("renameat", file.path);
+    }
+  } catch (...) {
+    ::unlinkat(parent, temporary.c_str(), 0);
+    throw;
+  }
+}
+
+void write_file(int root, const RootfsFile& file) {
+  const std::string path = rootfs::tidy(file.path), name{rootfs::base_name(path)};
+  if (name.empty() || name == "..") throw Error{Code::invalid, "\"" + file.path + "\" does not name a file"};
+  const unique_fd parent = rootfs::make_parents(root, path);
+  struct stat facts{};
+  if (::fstatat(parent.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (file.keep_existing || already_so(parent.get(), name, facts, file)) return;
+  } else if (errno != ENOENT) {
+    throw errno_error("fstatat", file.path);
+  }
+  replace(parent.get(), name, file);
+}
+
+class OverlayRootFilesystems final : public RootFilesystems {
+ public:
+  void create(const RootfsLayers& layers) override {
+    struct stat root{};
+    if (::stat(layers.lower.c_str(), &root) != 0) throw errno_error("stat", layers.lower);
+    make_directory(layers.directory, 0700);
+    failpoint::reach("rootfs.create.upper");
+    const std::string upper = layers.directory + "/upper";
+    make_directory(upper, 0700);
+    make_directory(layers.directory + "/work", 0700);
+    // The mount shows the upper directory's owner and mode as those of "/".
+    if (::chown(upper.c_str(), root.st_uid, root.st_gid) != 0) throw errno_error("chown", upper);
+    if (::chmod(upper.c_str(), root.st_mode & 07777) != 0) throw errno_error("chmod", upper);
+  }
+
+  bool remove(const std::string& directory) override { return rootfs::remove_tree(directory); }
+
+  std::vector<std::string> directories(const std::string& parent) override {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open{::opendir(parent.c_str()), [](DIR* one) { return ::closedir(one); }};
+    if (!open && errno == ENOENT) return names;
+    if (!open) throw errno_error("opendir", parent);
+    while (const dirent* entry = ::readdir(open.get())) {
+      const std::string_view name = entry->d_name;
+      struct stat facts{};
+      if (name == "." || name == "..") continue;
+      if (::fstatat(::dirfd(open.get()), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode))
+        names.emplace_back(name);
+    }
+    return names;
+  }
+
+  unique_fd mount(const RootfsLayers& layers) override {
+    const LayerPath lower{layers.lower}, upper{layers.directory + "/upper"}, work{layers.directory + "/work"};
+    const unique_fd fs{::fsopen("overlay", FSOPEN_CLOEXEC)};
+    if (!fs && (errno == ENODEV || errno == ENOSYS))
+      throw Error{Code::unsupported, "this kernel has no overlayfs"}.with_errno(errno, "fsopen").with_hint("modprobe overlay");
+    if (!fs) throw errno_error("fsopen", "overlay");
+    const std::array<std::pair<const char*, const char*>, 4> options{
+        {{"source", "overlay"}, {"lowerdir", lower.text()}, {"upperdir", upper.text()}, {"workdir", work.text()}}};
+    for (const auto& [key, value] : options)
+      if (::fsconfig(fs.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) fail(fs.get(), errno, "fsconfig", layers);
+    if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) fail(fs.get(), errno, "fsconfig", layers);
+    unique_fd mounted{::fsmount(fs.get(), FSMOUNT_CLOEXEC, 0)};
+    if (!mounted) fail(fs.get(), errno, "fsmount", layers);
+    return mounted;
+  }
+
+  void write(int root, const std::vector<RootfsFile>& files) override {
+    for (const RootfsFile& file : files) write_file(root, file);
+  }
+
+  std::optional<std::string> missing_for(int root, std::string_view command, std::string_view path_variable) override {
+    const auto path = resolve(root, command, path_variable);
+    if (path) return rootfs::program_files(root, *path).missing;
+    return std::string(command) + " is not in the root file system (PATH is " +
+           std::string(path_variable.empty() ? default_path : path_variable) + ")";
+  }
+
+  std::optional<std::string> find_init(int root) override { return rootfs::find_init(root); }
+
+  int shutdown_signal(int root, std::string_view command) override {
+    const auto path = resolve(root, command, default_path);
+    return rootfs::shutdown_signal(root, path.value_or("/"));
+  }
+
+ private:
+  // A command with a slash is its own path, as for execvp(3); a relative one is taken from the root.
+  static std::optional<std::string> resolve(int root, std::string_view command, std::string_view path_variable) {
+    if (command.find('/') != std::string_view::npos) return rootfs::tidy(command);
+    if (command.empty()) return std::nullopt;
+    return rootfs::find_command(root, command, path_variable.empty() ? default_path : path_variable);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<RootFilesystems> make_root_filesystems() { return std::make_unique<OverlayRootFilesystems>(); }
+
+}  // namespace sovirt
