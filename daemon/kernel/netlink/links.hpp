@@ -1,0 +1,30 @@
+#pragma once
+#include <optional>
+#include <string_view>
+
+#include "daemon/kernel/netlink/records.hpp"
+
+namespace sovirt::netlink {
+
+// Changes of single links. All throw Error.
+void create_bridge(Socket& socket, const BridgeLink& bridge);
+bool delete_link(Socket& socket, std::string_view name, std::string_view uid);
+void delete_index(Socket& socket, int ifindex);  // gone already: fine
+void change_link(Socket& socket, std::string_view name, const LinkChange& change);
+
+// A name the kernel would take for a pattern ("br%d") and fill in with one of its own choice.
+void refuse_pattern(std::string_view name);
+// Marks the link that is found by `name`; the altname must be free.
+void put_mark(Batch& batch, std::string_view name, std::string_view altname);
+void put_mac(Batch& batch, const Mac& mac);
+Error foreign_link(std::string_view name);
+
+// Addresses of one link.
+std::vector<Cidr> addresses_of(Socket& socket, int ifindex);
+void put_new_address(Batch& batch, int ifindex, const Cidr& cidr);
+bool add_address(Socket& socket, std::string_view link, const Cidr& cidr);
+bool remove_address(Socket& socket, std::string_view link, const Cidr& cidr);
+// The outcome of put_new_address, EEXIST put aside: false.
+bool address_added(const Outcome& outcome, std::string_view link, const Cidr& cidr);
+
+}  // namespace sovirt::netlink

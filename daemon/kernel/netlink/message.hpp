@@ -1,0 +1,89 @@
+#pragma once
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sovirt::netlink {
+
+using Bytes = std::vector<std::uint8_t>;
+using BytesView = std::span<const std::uint8_t>;
+
+// rtnetlink messages laid one behind the other, to be sent as one datagram. Written here and not with libnl,
+// whose message is a datagram of its own: what must happen together could not be sent together.
+class Batch {
+ public:
+  // Begins a message; every attribute put afterwards is its.
+  template <class Header>
+  void begin(std::uint16_t type, std::uint16_t flags, const Header& header) {
+    begin_message(type, flags);
+    append(&header, sizeof header);
+  }
+  void put(std::uint16_t attribute, BytesView value);
+  void put_text(std::uint16_t attribute, std::string_view text);  // with the NUL the kernel wants
+  template <class Integer>
+  void put_number(std::uint16_t attribute, Integer value) {
+    std::uint8_t raw[sizeof value];
+    std::memcpy(raw, &value, sizeof value);
+    put(attribute, raw);
+  }
+  // An attribute whose value is what `fill` puts (and appends).
+  template <class Fill>
+  void nest(std::uint16_t attribute, Fill fill) {
+    const std::size_t start = open_attribute(attribute);
+    fill();
+    close_attribute(start);
+  }
+  void append(const void* data, std::size_t size);  // raw, padded to 4 bytes
+
+  std::size_t count() const noexcept { return starts_.size(); }
+  // Numbers the messages from `first_sequence` on; only the last asks for an acknowledgement (errors come anyway).
+  BytesView finish(std::uint32_t first_sequence);
+
+ private:
+  void begin_message(std::uint16_t type, std::uint16_t flags);
+  std::size_t open_attribute(std::uint16_t attribute);
+  void close_attribute(std::size_t start);
+
+  Bytes bytes_;
+  std::vector<std::size_t> starts_;
+};
+
+// The attributes of a message or of a nested attribute, checked for length while they are walked.
+template <class Visit>
+void for_each_attribute(BytesView bytes, Visit visit) {
+  while (bytes.size() >= sizeof(nlattr)) {
+    nlattr head;
+    std::memcpy(&head, bytes.data(), sizeof head);
+    if (head.nla_len < sizeof head || head.nla_len > bytes.size()) return;
+    visit(static_cast<std::uint16_t>(head.nla_type & NLA_TYPE_MASK), bytes.subspan(sizeof head, head.nla_len - sizeof head));
+    const std::size_t step = NLA_ALIGN(head.nla_len);
+    if (step >= bytes.size()) return;
+    bytes = bytes.subspan(step);
+  }
+}
+std::optional<BytesView> find_attribute(BytesView bytes, std::uint16_t wanted);
+
+// The value at the front of the bytes; zero where there are too few.
+template <class Value>
+Value value_of(BytesView bytes) {
+  Value value{};
+  if (bytes.size() >= sizeof value) std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+std::string text_of(BytesView bytes);  // up to the first NUL
+
+// What lies behind the fixed header of an answer.
+template <class Header>
+BytesView attributes_behind(BytesView payload) {
+  constexpr std::size_t size = NLMSG_ALIGN(sizeof(Header));
+  return payload.size() > size ? payload.subspan(size) : BytesView{};
+}
+
+}  // namespace sovirt::netlink
