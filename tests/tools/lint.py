@@ -107,7 +107,7 @@ def coroutine_traps(path, code):
 
 
 def foreign_paths(path, code):
-    for found in re.finditer(r"(?<![\w.])/(?:work|Users)/\w+|/home/(?!user\b|alice\b|bob\b)[a-z]\w*/", code):
+    for found in re.finditer(r"(?<![\w.])/work/(?:main|shared|build)\b|/Users/\w+|/home/(?!user\b|alice\b|bob\b)[a-z]\w*/", code):
         yield line_of(code, found.start()), f"a path of one machine: {found.group(0)}"
 
 
