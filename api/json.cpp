@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "api/reader.hpp"
@@ -48,20 +50,10 @@ std::size_t first_bad_utf8(std::string_view text) noexcept {
   return std::string_view::npos;
 }
 
-std::string escaped(std::string_view key) {
-  std::string text;
-  for (const char c : key) {
-    if (c == '~') text += "~0";
-    else if (c == '/') text += "~1";
-    else text += c;
-  }
-  return text;
-}
-
 // Builds the document from the parser's events, and knows at every moment where in it it is.
 class Builder final : public nlohmann::json_sax<Json> {
  public:
-  explicit Builder(int depth) : most_depth_(depth) {}
+  Builder(std::string_view text, int depth) : text_(text), most_depth_(depth) {}
   Json take() { return std::move(root_); }
 
   bool null() override { return add(nullptr); }
@@ -88,21 +80,25 @@ class Builder final : public nlohmann::json_sax<Json> {
     auto& level = levels_.back();
     if (key.find('\0') != string_t::npos) refuse(pointer_of(levels_.size() - 1), "format", "a key cannot hold U+0000");
     level.key = key;
+    level.has_key = true;
     if (level.node->contains(key)) refuse(here(), "duplicate-key", "this key is there twice");
     return true;
   }
 
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) override {
-    std::string_view what = error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 5: …"
-    if (const auto bracket = what.find("] "); bracket != std::string_view::npos) what.remove_prefix(bracket + 2);
-    // out_of_range.406 is a number beyond double; everything else is grammar.
-    refuse(here(), error.id == 406 ? "range" : "syntax", std::string{what});
+  bool parse_error(std::size_t read, const std::string&, const nlohmann::detail::exception& error) override {
+    // "[json.exception.parse_error.101] parse error at line 2, column 0: syntax error while …": its reason is good, its
+    // column is that of the line before after a line's end. A number beyond double has "number overflow parsing '1e999'".
+    std::string_view what = error.what();
+    if (const auto bracket = what.find("] "); bracket != what.npos) what.remove_prefix(bracket + 2);
+    if (what.starts_with("parse error at ")) what.remove_prefix(std::min(what.find(": ") + 2, what.size()));
+    refuse(here(), error.id == 406 ? "range" : "syntax", position(text_, read == 0 ? 0 : read - 1) + ": " + std::string{what});
   }
 
  private:
   struct Level {
     Json* node;
-    std::string key;  // of an object's member that is being read
+    std::string key{};  // of an object's member that is being read
+    bool has_key = false;
   };
 
   // The pointer of the innermost value being read, of the first `count` levels only.
@@ -110,9 +106,10 @@ class Builder final : public nlohmann::json_sax<Json> {
     std::string text;
     for (std::size_t i = 0; i < count; ++i) {
       const auto& level = levels_[i];
+      if (level.node->is_object() && !level.has_key) break;  // just opened: the offence is the object's
       // Below the top level the member is in its array already, at its end.
       const std::size_t index = level.node->size() - (i + 1 < levels_.size() ? 1 : 0);
-      text += "/" + (level.node->is_array() ? std::to_string(index) : escaped(level.key));
+      text += "/" + (level.node->is_array() ? std::to_string(index) : pointer_token(level.key));
     }
     return text;
   }
@@ -128,11 +125,12 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool open(Json value) {
     if (static_cast<int>(levels_.size()) >= most_depth_)
       refuse(here(), "depth", "nested deeper than " + std::to_string(most_depth_) + " levels");
-    levels_.push_back({place(std::move(value)), {}});
+    levels_.push_back({place(std::move(value))});
     return true;
   }
   bool close() { return levels_.pop_back(), true; }
 
+  std::string_view text_;
   int most_depth_;
   Json root_;
   std::vector<Level> levels_;  // pointers stay good: a container grows only while it is the innermost
@@ -153,7 +151,7 @@ void check_bytes(std::string_view text, const ParseLimits& limits) {
 
 Json parse_json(std::string_view text, const ParseLimits& limits) {
   check_bytes(text, limits);
-  Builder builder{limits.depth};
+  Builder builder{text, limits.depth};
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) refuse("", "syntax", "not a JSON document");
   return builder.take();
 }

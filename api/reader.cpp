@@ -8,16 +8,6 @@
 namespace sovirt {
 namespace {
 
-std::string escaped(std::string_view key) {
-  std::string text;
-  for (const char c : key) {
-    if (c == '~') text += "~0";
-    else if (c == '/') text += "~1";
-    else text += c;
-  }
-  return text;
-}
-
 std::string type_of(const Json& value) { return value.is_boolean() ? "a boolean" : value.is_null() ? "null" : value.is_number() ? "a number"
     : value.is_string() ? "a string" : value.is_array() ? "an array" : "an object"; }
 
@@ -35,12 +25,22 @@ bool is_default(const Json& value, const Json& normal) {
 
 }  // namespace
 
+std::string pointer_token(std::string_view key) {
+  std::string text;
+  for (const char c : key) {
+    if (c == '~') text += "~0";
+    else if (c == '/') text += "~1";
+    else text += c;
+  }
+  return text;
+}
+
 ObjectReader::ObjectReader(const Json& value, std::string pointer, std::vector<FieldError>& errors)
     : value_(value.is_object() ? &value : nullptr), pointer_(std::move(pointer)), errors_(&errors) {
   if (!value_) fail("", "type", must_be("an object", value));
 }
 
-std::string ObjectReader::pointer(std::string_view key) const { return key.empty() ? pointer_ : pointer_ + "/" + escaped(key); }
+std::string ObjectReader::pointer(std::string_view key) const { return key.empty() ? pointer_ : pointer_ + "/" + pointer_token(key); }
 
 void ObjectReader::fail(std::string_view key, std::string code, std::string detail) {
   errors_->push_back({pointer(key), std::move(code), std::move(detail)});
@@ -131,7 +131,7 @@ std::optional<std::map<std::string, std::string>> ObjectReader::string_map(std::
   std::map<std::string, std::string> texts;
   const auto wrong_before = errors_->size();
   for (const auto& [name, element] : value->items()) {
-    const auto at = pointer(key) + "/" + escaped(name);
+    const auto at = pointer(key) + "/" + pointer_token(name);
     if (!element.is_string()) errors_->push_back({at, "type", must_be("a string", element)});
     else if (element.get_ref<const std::string&>().find('\0') != std::string::npos)
       errors_->push_back({at, "format", "cannot hold a NUL character"});
@@ -225,7 +225,7 @@ void ObjectReader::finish() {
   if (!value_ || std::exchange(finished_, true)) return;
   for (const auto& [key, value] : value_->items())
     if (std::find(known_.begin(), known_.end(), key) == known_.end())
-      errors_->push_back({pointer_ + "/" + escaped(key), "unknown-field", "there is no such field"});
+      errors_->push_back({pointer_ + "/" + pointer_token(key), "unknown-field", "there is no such field"});
 }
 
 void throw_if_any(std::vector<FieldError> errors) {

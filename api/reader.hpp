@@ -67,6 +67,9 @@ class ObjectReader {
   bool finished_ = false;
 };
 
+// A key as part of a JSON pointer: "a/b" is "a~1b" (RFC 6901).
+std::string pointer_token(std::string_view key);
+
 // Throws Error{invalid} with all of them, unless empty.
 void throw_if_any(std::vector<FieldError> errors);
 

@@ -1,0 +1,130 @@
+#include "api/container.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/api/errors.hpp"
+
+namespace sovirt {
+namespace {
+
+std::string container_errors(Json fields) {
+  if (!fields.contains("image")) fields["image"] = "debian";
+  return errors_of([&] { read_container_spec(fields); });
+}
+std::string nic_errors(const char* nic) {
+  return container_errors({{"nics", Json::array({Json::parse(nic)})}});
+}
+
+TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
+  const auto least = write_container_spec(read_container_spec({{"image", "debian"}}));
+  EXPECT_EQ(least, Json::parse(R"({"image":"debian","hostname":null,"isolation":"container","command":null,"env":{},"cwd":"/","user":"0:0","nics":[],
+    "limits":{"cpu":{"weight":null,"max":null},"memory":{"max":null},"pids":{"max":null}},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
+  EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
+  const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
+    "nics":[{"name":"eth0","bridge":"brso1","mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400},
+            {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0}],
+    "limits":{"cpu":{"weight":70,"max":{"quota":50000,"period":100000}},"memory":{"max":536870912},"pids":{"max":100}},
+    "autostart":"last-state","boot_priority":-5,"boot_delay":3,"stop_timeout":0})");
+  EXPECT_EQ(write_container_spec(read_container_spec(full)), full);
+}
+
+TEST(ContainerSpec, defaults_of_nics_and_users) {
+  const auto spec = read_container_spec(Json::parse(R"({"image":"d","user":"7","nics":[{"bridge":"b"},{"bridge":"b"}],"limits":{"cpu":{"max":{"quota":1000}}}})"));
+  EXPECT_EQ(spec.user.uid, 7u);
+  EXPECT_EQ(spec.user.gid, 7u);
+  EXPECT_EQ(spec.nics[0].name, "eth0");
+  EXPECT_EQ(spec.nics[1].name, "eth1");
+  EXPECT_EQ(spec.limits.cpu_period_us, 100'000u);
+}
+
+TEST(ContainerSpec, table) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"image":null})", "/image required"}, {R"({"image":7})", "/image type"}, {R"({"image":"../x"})", "/image format"}, {R"({"image":""})", "/image format"},
+      {R"({"hostname":"a.b-c.9"})", ""}, {R"({"hostname":"-a"})", "/hostname format"}, {R"({"hostname":"a-"})", "/hostname format"}, {R"({"hostname":"a..b"})", "/hostname format"},
+      {R"({"hostname":"a-.b"})", "/hostname format"}, {R"({"hostname":"a.-b"})", "/hostname format"}, {R"({"hostname":""})", "/hostname format"}, {R"({"hostname":"a_b"})", "/hostname format"},
+      {R"({"hostname":"ü"})", "/hostname format"}, {R"({"hostname":"a."})", "/hostname format"},
+      {R"({"command":[]})", "/command range"}, {R"({"command":[""]})", "/command format"}, {R"({"command":"sh"})", "/command type"}, {R"({"command":["sh",1]})", "/command/1 type"},
+      {R"({"env":{"A=B":"x"}})", "/env format"}, {R"({"env":{"":"x"}})", "/env format"}, {R"({"env":{"A":1}})", "/env/A type"}, {R"({"env":[]})", "/env type"},
+      {R"({"cwd":"root"})", "/cwd format"}, {R"({"cwd":""})", "/cwd format"},
+      {R"({"user":"root"})", "/user format"}, {R"({"user":"1:"})", "/user format"}, {R"({"user":":1"})", "/user format"}, {R"({"user":"-1:0"})", "/user format"}, {R"({"user":"4294967295"})", "/user format"},
+      {R"({"user":"4294967294:0"})", ""}, {R"({"user":"00"})", "/user format"}, {R"({"user":"1:2:3"})", "/user format"},
+      {R"({"isolation":"vm"})", "/isolation choice"}, {R"({"isolation":"chroot"})", ""}, {R"({"isolation":"chroot","hostname":"x"})", "/hostname conflict"},
+      {R"({"isolation":"chroot","nics":[{"bridge":"b"}]})", "/nics conflict"},
+      {R"({"autostart":"yes"})", "/autostart choice"}, {R"({"boot_priority":1001})", "/boot_priority range"}, {R"({"boot_delay":-1})", "/boot_delay range"}, {R"({"boot_delay":3601})", "/boot_delay range"},
+      {R"({"stop_timeout":3601})", "/stop_timeout range"}, {R"({"stop_timeout":1.5})", "/stop_timeout type"},
+      {R"({"limits":{"cpu":{"weight":0}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"weight":10001}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"shares":717}}})", "/limits/cpu/shares unsupported"},
+      {R"({"limits":{"cpu":{"max":{"period":100000}}}})", "/limits/cpu/max/quota required"}, {R"({"limits":{"cpu":{"max":{"quota":999}}}})", "/limits/cpu/max/quota range"},
+      {R"({"limits":{"cpu":{"max":{"quota":1000,"period":1000001}}}})", "/limits/cpu/max/period range"}, {R"({"limits":{"memory":{"max":-1}}})", "/limits/memory/max range"},
+      {R"({"limits":{"memory":{"max":"512M"}}})", "/limits/memory/max type"}, {R"({"limits":{"memory":{"high":1}}})", "/limits/memory/high unsupported"}, {R"({"limits":{"pids":{"max":0}}})", "/limits/pids/max range"},
+      {R"({"limits":{"cpuset":{"cpus":"0"}}})", "/limits/cpuset unsupported"}, {R"({"limits":{"io":{"weight":5}}})", "/limits/io unsupported"}, {R"({"limits":{"frozen":true}})", "/limits/frozen unsupported"},
+      {R"({"limits":{"memory":{"may":1}}})", "/limits/memory/may unknown-field"}, {R"({"limits":null})", ""},
+      {R"({"mounts":[],"devices":[],"restart":{"policy":"no"},"security":{"privileged":false,"capabilities":{"add":[]},"seccomp":"default"}})", ""},
+      {R"({"mounts":[{}]})", "/mounts unsupported"}, {R"({"devices":["/dev/kvm"]})", "/devices unsupported"}, {R"({"restart":{"policy":"always"}})", "/restart unsupported"},
+      {R"({"security":{"privileged":true}})", "/security unsupported"}, {R"({"security":{"capabilities":{"add":["NET_ADMIN"]}}})", "/security unsupported"},
+      {R"({"colour":"red"})", "/colour unknown-field"}};
+  for (const auto& [text, wanted] : cases) EXPECT_EQ(container_errors(Json::parse(text)), wanted) << text;
+  EXPECT_EQ(errors_of([] { read_container_spec(Json::object()); }), "/image required");
+  EXPECT_EQ(container_errors({{"hostname", std::string(63, 'a')}}), "");
+  EXPECT_EQ(container_errors({{"hostname", std::string(64, 'a')}}), "/hostname format");
+  EXPECT_EQ(container_errors({{"command", {std::string("a\0b", 3)}}}), "/command/0 format");
+}
+
+TEST(ContainerSpec, nics) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"bridge":"brso1"})", ""}, {R"({})", "/nics/0/bridge required"}, {R"({"bridge":"br%d"})", "/nics/0/bridge format"}, {R"({"bridge":"brso1-with-16-ch"})", "/nics/0/bridge format"},
+      {R"({"netns":"x"})", "/nics/0/netns unsupported"}, {R"({"none":true})", "/nics/0/none unsupported"}, {R"({"bridge":"b","dhcp":true})", "/nics/0/dhcp unsupported"},
+      {R"({"bridge":"b","dhcp":false,"rate":{}})", ""}, {R"({"bridge":"b","rate":{"egress":1}})", "/nics/0/rate unsupported"},
+      {R"({"bridge":"b","name":""})", "/nics/0/name format"}, {R"({"bridge":"b","name":"lo"})", "/nics/0/name format"}, {R"({"bridge":"b","name":".."})", "/nics/0/name format"},
+      {R"({"bridge":"b","name":"a b"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"a/b"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"a:b"})", "/nics/0/name format"},
+      {R"({"bridge":"b","name":"e%d"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"sixteen-bytes-xx"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"Eth0.100"})", ""},
+      {R"({"bridge":"b","mac":"01:00:5e:00:00:01"})", "/nics/0/mac multicast"}, {R"({"bridge":"b","mac":"00:00:00:00:00:00"})", "/nics/0/mac unusable"}, {R"({"bridge":"b","mtu":67})", "/nics/0/mtu range"},
+      {R"({"bridge":"b","mtu":68})", ""}, {R"({"bridge":"b","mtu":1279,"addresses":["2001:db8::2/64"]})", "/nics/0/mtu range"},
+      {R"({"bridge":"b","addresses":["172.16.2.0/24"]})", "/nics/0/addresses unusable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24","172.16.2.5/24"]})", "/nics/0/addresses duplicate"},
+      {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.1"})", ""}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.3.1"})", "/nics/0/gateway unreachable"},
+      {R"({"bridge":"b","gateway":"172.16.3.1"})", "/nics/0/gateway unreachable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.5"})", "/nics/0/gateway unusable"},
+      {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.255"})", "/nics/0/gateway unusable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"x"})", "/nics/0/gateway format"}};
+  for (const auto& [text, wanted] : cases) EXPECT_EQ(nic_errors(text), wanted) << text;
+}
+
+TEST(ContainerSpec, nics_among_each_other) {
+  EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","name":"eth0"},{"bridge":"b","name":"eth0"}]})")), "/nics/1/name duplicate");
+  EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","mac":"4a:49:43:49:79:bf"},{"bridge":"b","mac":"4A:49:43:49:79:BF"}]})")), "/nics/1/mac duplicate");
+  EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","addresses":["10.0.0.1/24"]},{"bridge":"c","addresses":["10.0.0.1/16"]}]})")), "/nics/1/addresses duplicate");
+  Json nine = Json::array();
+  for (int i = 0; i < 9; ++i) nine.push_back({{"bridge", "b"}});
+  EXPECT_EQ(container_errors({{"nics", nine}}), "/nics range");
+  EXPECT_EQ(container_errors({{"nics", {1}}}), "/nics/0 type");
+}
+
+TEST(ExecRequest, table) {
+  const auto read = [](const char* text) { return errors_of([&] { read_exec_request(Json::parse(text)); }); };
+  EXPECT_EQ(read(R"({"command":["true"]})"), "");
+  EXPECT_EQ(read("{}"), "/command required");
+  EXPECT_EQ(read(R"({"command":null})"), "/command required");
+  EXPECT_EQ(read(R"({"command":["x"],"timeout":-1})"), "/timeout range");
+  EXPECT_EQ(read(R"({"command":["x"],"timeout":"1"})"), "/timeout type");
+  EXPECT_EQ(read(R"({"command":["x"],"cwd":"rel","user":"me","stdin":1,"tty":true})"), "/cwd format; /user format; /stdin type; /tty unknown-field");
+  const auto request = read_exec_request(Json::parse(R"({"command":["cat"],"stdin":"hi","timeout":0.25,"user":"5:6","cwd":"/x","env":{"A":"b"}})"));
+  EXPECT_EQ(request.timeout, std::chrono::milliseconds{250});
+  EXPECT_EQ(request.input, "hi");
+  EXPECT_EQ(request.user->gid, 6u);
+  EXPECT_EQ(request.cwd, "/x");
+  EXPECT_EQ(request.env.at("A"), "b");
+  EXPECT_EQ(read_exec_request(Json::parse(R"({"command":["x"],"timeout":0.0001})")).timeout, std::chrono::milliseconds{1});  // not 0, which is none
+}
+
+TEST(StateRequest, table) {
+  const auto read = [](const char* text) { return errors_of([&] { read_state_request(Json::parse(text)); }); };
+  EXPECT_EQ(read("{}"), "/desired required");
+  EXPECT_EQ(read(R"({"desired":"paused"})"), "/desired choice");
+  EXPECT_EQ(read(R"({"desired":"stopped","timeout":-1})"), "/timeout range");
+  EXPECT_EQ(read(R"({"desired":"stopped","force":"yes"})"), "/force type");
+  const auto request = read_state_request(Json::parse(R"({"desired":"frozen","force":true,"timeout":3})"));
+  EXPECT_EQ(request.desired, Desired::frozen);
+  EXPECT_TRUE(request.force);
+  EXPECT_EQ(request.timeout, std::chrono::seconds{3});
+  EXPECT_FALSE(read_state_request(Json::parse(R"({"desired":"running"})")).timeout);
+}
+
+}  // namespace
+}  // namespace sovirt
