@@ -39,11 +39,13 @@ class Parser {
   Parser(int fd, ElfFile& out) : fd_(fd), out_(&out) {}
 
   ElfVerdict run() {
-    std::array<unsigned char, EI_NIDENT> id{};
-    if (!read_exactly(fd_, 0, id.data(), id.size()) || std::memcmp(id.data(), ELFMAG, SELFMAG) != 0)
-      return ElfVerdict::not_elf;
-    out_->elf_class = id[EI_CLASS];
-    out_->data = id[EI_DATA];
+    // The file header and nearly always the program headers in one read.
+    const ssize_t got = ::pread(fd_, head_.data(), head_.size(), 0);
+    head_size_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+    const char* id = head_.data();
+    if (head_size_ < EI_NIDENT || std::memcmp(id, ELFMAG, SELFMAG) != 0) return ElfVerdict::not_elf;
+    out_->elf_class = static_cast<unsigned char>(id[EI_CLASS]);
+    out_->data = static_cast<unsigned char>(id[EI_DATA]);
     if (out_->data != ELFDATA2LSB && out_->data != ELFDATA2MSB) return ElfVerdict::damaged;
     swap_ = (out_->data == ELFDATA2LSB) != (std::endian::native == std::endian::little);
     bool fine = false;
@@ -53,6 +55,12 @@ class Parser {
   }
 
  private:
+  bool read(std::uint64_t offset, void* to, std::size_t size) const noexcept {
+    if (offset > head_size_ || size > head_size_ - offset) return read_exactly(fd_, offset, to, size);
+    std::memcpy(to, head_.data() + offset, size);
+    return true;
+  }
+
   template <class T>
   std::uint64_t value(T raw) const noexcept {
     if (!swap_) return static_cast<std::uint64_t>(raw);
@@ -64,13 +72,13 @@ class Parser {
   template <class Header, class Program>
   bool headers() {
     Header header{};
-    if (!read_exactly(fd_, 0, &header, sizeof header)) return false;
+    if (!read(0, &header, sizeof header)) return false;
     out_->machine = static_cast<std::uint16_t>(value(header.e_machine));
     const std::uint64_t type = value(header.e_type), count = value(header.e_phnum);
     if ((type != ET_EXEC && type != ET_DYN) || count == 0 || count > most_headers) return false;
     if (value(header.e_phentsize) != sizeof(Program)) return false;
     std::vector<Program> raw(count);
-    if (!read_exactly(fd_, value(header.e_phoff), raw.data(), count * sizeof(Program))) return false;
+    if (!read(value(header.e_phoff), raw.data(), count * sizeof(Program))) return false;
     for (const Program& one : raw)
       segments_.push_back({static_cast<std::uint32_t>(value(one.p_type)), value(one.p_offset), value(one.p_vaddr),
                            value(one.p_filesz)});
@@ -82,7 +90,7 @@ class Parser {
     if (!found) return true;
     if (found->size < 2 || found->size > longest_string) return false;  // the kernel's own rule: ENOEXEC
     std::string text(found->size, '\0');
-    if (!read_exactly(fd_, found->offset, text.data(), text.size()) || text.back() != '\0') return false;
+    if (!read(found->offset, text.data(), text.size()) || text.back() != '\0') return false;
     out_->interpreter = text.c_str();
     return !out_->interpreter.empty();
   }
@@ -99,7 +107,7 @@ class Parser {
     const std::uint64_t count = found->size / sizeof(Entry);
     if (count > most_dynamic) return false;
     std::vector<Entry> raw(count);
-    if (!read_exactly(fd_, found->offset, raw.data(), count * sizeof(Entry))) return false;
+    if (!read(found->offset, raw.data(), count * sizeof(Entry))) return false;
     std::vector<Dynamic> entries;
     for (const Entry& one : raw) {
       const std::uint64_t tag = value(one.d_tag);
@@ -150,7 +158,7 @@ class Parser {
     std::array<char, 256> block{};
     while (left > 0) {
       const std::size_t step = std::min<std::uint64_t>(left, block.size());
-      if (!read_exactly(fd_, offset, block.data(), step)) return false;
+      if (!read(offset, block.data(), step)) return false;
       const void* end = std::memchr(block.data(), '\0', step);
       if (end) {
         text.append(block.data(), static_cast<std::size_t>(static_cast<const char*>(end) - block.data()));
@@ -166,6 +174,8 @@ class Parser {
   int fd_;
   ElfFile* out_;
   bool swap_ = false;
+  std::array<char, 1024> head_{};
+  std::size_t head_size_ = 0;
   std::vector<Segment> segments_;
 };
 

@@ -85,15 +85,24 @@ std::vector<std::string> expand_run_path(std::string_view text, const std::strin
   return out;
 }
 
-LibrarySearch::LibrarySearch(int root, const ElfFile& program, const std::string& interpreter)
-    : root_(root), program_(program) {
-  if (base_name(interpreter).starts_with("ld-musl-")) read_musl_path();
+LibrarySearch::LibrarySearch(int root, const ElfFile& program, std::string interpreter, LibraryOrder order, ElfCache& cache)
+    : root_(root), program_(program), interpreter_(std::move(interpreter)), cache_(&cache) {
+  if (order == LibraryOrder::as_linked) add_configured();
+  add_usual();
+}
+
+void LibrarySearch::add_configured() {
+  configured_ = true;
+  if (base_name(interpreter_).starts_with("ld-musl-")) read_musl_path();
   else read_conf("/etc/ld.so.conf", 0);
-  const std::string multiarch{triplet(program)};
+}
+
+void LibrarySearch::add_usual() {
+  const std::string multiarch{triplet(program_)};
   if (!multiarch.empty())
     for (const char* top : {"/lib/", "/usr/lib/"}) add_default(top + multiarch);
-  if (!interpreter.empty()) add_default(parent_of(interpreter));
-  for (const char* top : {"/", "/usr/"}) add_default(top + std::string(lib_name(program)));
+  if (!interpreter_.empty()) add_default(parent_of(interpreter_));
+  for (const char* top : {"/", "/usr/"}) add_default(top + std::string(lib_name(program_)));
   for (const char* top : {"/lib", "/usr/lib", "/usr/local/lib"}) add_default(top);
 }
 
@@ -163,9 +172,18 @@ std::optional<FoundLibrary> LibrarySearch::find(const std::string& name, const s
     if (!name.starts_with('/')) return std::nullopt;
     return at(name, unique_fd{open_in_root(root_, name, O_PATH)});
   }
-  for (const auto& paths : {&run_paths, static_cast<const std::vector<std::string>*>(&defaults_)})
-    for (const std::string& path : *paths)
-      if (auto found = in_directory(path, name)) return found;
+  for (const std::string& path : run_paths)
+    if (auto found = in_directory(path, name)) return found;
+  auto found = in_defaults(0, name);
+  if (found || configured_) return found;
+  const std::size_t known = defaults_.size();
+  add_configured();
+  return in_defaults(known, name);
+}
+
+std::optional<FoundLibrary> LibrarySearch::in_defaults(std::size_t begin, const std::string& name) {
+  for (std::size_t i = begin; i < defaults_.size(); ++i)
+    if (auto found = in_directory(defaults_[i], name)) return found;
   return std::nullopt;
 }
 
@@ -186,9 +204,8 @@ std::optional<FoundLibrary> LibrarySearch::at(const std::string& path, unique_fd
     if (!found || ::fstat(found.get(), &facts) != 0) return std::nullopt;
   }
   if (!S_ISREG(facts.st_mode)) return std::nullopt;
-  const unique_fd file = reopen_for_reading(found.get());
   FoundLibrary library{path, {}, facts.st_dev, facts.st_ino, {}};
-  if (!file || read_elf(file.get(), library.elf) != ElfVerdict::fine) return std::nullopt;
+  if (cache_->read(found.get(), facts, library.elf) != ElfVerdict::fine) return std::nullopt;
   if (library.elf.machine != program_.machine || library.elf.elf_class != program_.elf_class) return std::nullopt;
   if (!library.elf.rpath.empty() || !library.elf.runpath.empty()) library.directory = parent_of(real_path(root_, found.get()));
   return library;

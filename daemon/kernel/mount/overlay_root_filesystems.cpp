@@ -182,7 +182,7 @@ class OverlayRootFilesystems final : public RootFilesystems {
 
   std::optional<std::string> missing_for(int root, std::string_view command, std::string_view path_variable) override {
     const auto path = resolve(root, command, path_variable);
-    if (path) return rootfs::program_files(root, *path).missing;
+    if (path) return rootfs::program_files(root, *path, rootfs::LibraryOrder::any, cache_).missing;
     return std::string(command) + " is not in the root file system (PATH is " +
            std::string(path_variable.empty() ? default_path : path_variable) + ")";
   }
@@ -201,6 +201,8 @@ class OverlayRootFilesystems final : public RootFilesystems {
     if (command.empty()) return std::nullopt;
     return rootfs::find_command(root, command, path_variable.empty() ? default_path : path_variable);
   }
+
+  rootfs::ElfCache cache_;
 };
 
 }  // namespace

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "daemon/kernel/mount/elf_file.hpp"
-#include "daemon/kernel/mount/library_search.hpp"
 #include "daemon/kernel/mount/root_path.hpp"
 
 namespace sovirt::rootfs {
@@ -44,7 +43,7 @@ bool inside_musl(const std::string& name, const std::string& interpreter) {
 
 class Walk {
  public:
-  explicit Walk(int root) : root_(root) {}
+  Walk(int root, LibraryOrder order, ElfCache& cache) : root_(root), order_(order), cache_(&cache) {}
 
   ProgramFiles run(const std::string& path) {
     program(path, 0);
@@ -67,14 +66,12 @@ class Walk {
     struct stat facts{};
     if (!found || ::fstat(found.get(), &facts) != 0) return missing(path + absent);
     if (!S_ISREG(facts.st_mode) || (facts.st_mode & 0111) == 0) return missing(path + " is not executable");
-    const unique_fd file = reopen_for_reading(found.get());
-    if (!file) return missing(path + " cannot be read");
     add(path);
     ElfFile elf;
-    switch (read_elf(file.get(), elf)) {
-      case ElfVerdict::fine: return linked(path, elf, parent_of(real_path(root_, found.get())));
+    switch (cache_->read(found.get(), facts, elf)) {
+      case ElfVerdict::fine: return linked(path, elf, found.get());
       case ElfVerdict::damaged: return missing(path + " is a damaged ELF file");
-      case ElfVerdict::not_elf: return script(path, script_interpreter(file.get()), depth);
+      case ElfVerdict::not_elf: return script(path, script_interpreter(reopen_for_reading(found.get()).get()), depth);
     }
   }
 
@@ -87,11 +84,12 @@ class Walk {
     program(target, depth + 1);
   }
 
-  void linked(const std::string& path, const ElfFile& elf, const std::string& origin) {
+  void linked(const std::string& path, const ElfFile& elf, int fd) {
     if (!runs_here(elf)) return missing(path + " is a program for " + std::string(architecture_text(elf)) + ", which this host cannot run");
     if (elf.interpreter.empty() && elf.needed.empty()) return;
     if (!elf.interpreter.empty() && !interpreter(path, elf)) return;
-    libraries(path, elf, origin);
+    const bool runs_by_path = !elf.rpath.empty() || !elf.runpath.empty();
+    libraries(path, elf, runs_by_path ? parent_of(real_path(root_, fd)) : std::string{});
   }
 
   bool interpreter(const std::string& path, const ElfFile& elf) {
@@ -104,8 +102,7 @@ class Walk {
     }
     ElfFile loader;
     const bool regular = S_ISREG(facts.st_mode) && (facts.st_mode & 0111) != 0;
-    const unique_fd file = regular ? reopen_for_reading(found.get()) : unique_fd{};
-    if (!file || read_elf(file.get(), loader) != ElfVerdict::fine || loader.machine != elf.machine) {
+    if (!regular || cache_->read(found.get(), facts, loader) != ElfVerdict::fine || loader.machine != elf.machine) {
       missing(path + " needs " + elf.interpreter + ", which is not executable");
       return false;
     }
@@ -117,7 +114,7 @@ class Walk {
   // Breadth first, as ld.so does: an object's own run path counts for what it needs itself, an RPATH (unless the
   // object has a RUNPATH) for what its needs need too.
   void libraries(const std::string& path, const ElfFile& elf, const std::string& origin) {
-    LibrarySearch search{root_, elf, elf.interpreter.empty() ? std::string{} : tidy(elf.interpreter)};
+    LibrarySearch search{root_, elf, elf.interpreter.empty() ? std::string{} : tidy(elf.interpreter), order_, *cache_};
     const std::vector<std::string> inherited = elf.runpath.empty() ? expand_run_path(elf.rpath, origin, elf) : std::vector<std::string>{};
     std::deque<Object> queue;
     queue.push_back({path, elf, run_paths(elf, origin, {})});
@@ -150,6 +147,8 @@ class Walk {
   }
 
   int root_;
+  LibraryOrder order_;
+  ElfCache* cache_;
   ProgramFiles result_;
   std::set<std::string> seen_;
   std::set<std::pair<dev_t, ino_t>> files_;
@@ -164,7 +163,9 @@ bool executable(int root, const std::string& path, bool& there) {
 
 }  // namespace
 
-ProgramFiles program_files(int root, const std::string& path) { return Walk{root}.run(path); }
+ProgramFiles program_files(int root, const std::string& path, LibraryOrder order, ElfCache& cache) {
+  return Walk{root, order, cache}.run(path);
+}
 
 std::optional<std::string> find_command(int root, std::string_view name, std::string_view path_variable) {
   std::optional<std::string> second_best;

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/kernel/mount/library_search.hpp"
+
 namespace sovirt::rootfs {
 
 // What must be there for a program of a root to be executed, found by reading, never by running.
@@ -13,7 +15,7 @@ struct ProgramFiles {
 };
 
 // `path` is absolute in the root. Follows `#!` lines four deep, as the kernel does.
-ProgramFiles program_files(int root, const std::string& path);
+ProgramFiles program_files(int root, const std::string& path, LibraryOrder order, ElfCache& cache);
 
 // The path of a command without a slash by PATH, nullopt if no directory holds it. A file that is there but not
 // executable is found only if nothing better is.

@@ -53,7 +53,8 @@ class TreeTest : public ::testing::Test {
   // With everything ldd would list, at the same paths, links replaced by what they point to.
   void copy_program(const std::string& path) {
     const unique_fd host{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    const rootfs::ProgramFiles files = rootfs::program_files(host.get(), path);
+    rootfs::ElfCache cache;
+    const rootfs::ProgramFiles files = rootfs::program_files(host.get(), path, rootfs::LibraryOrder::as_linked, cache);
     ASSERT_FALSE(files.missing) << *files.missing;
     for (const std::string& one : files.paths) {
       const fs::path target = lower() + one;
