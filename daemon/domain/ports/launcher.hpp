@@ -35,6 +35,7 @@ struct LaunchSpec {
   Isolation isolation = Isolation::container;
   std::string log_path;            // console log
   std::uint64_t log_bytes = 1 << 20;  // kept at most twice this: FILE and FILE.1
+  LimitsSpec limits;               // set on the group by begin(), before anything runs in it
 };
 
 struct Launched {

@@ -1,0 +1,152 @@
+#include "daemon/domain/bridges.hpp"
+
+#include <algorithm>
+
+#include "daemon/domain/ids.hpp"
+#include "daemon/domain/nic.hpp"
+
+namespace sovirt {
+namespace {
+
+std::string mac_of(const Resource& bridge, const BridgeSpec& spec) {
+  return spec.mac ? spec.mac->text() : bridge.facts.at("mac").get<std::string>();
+}
+
+bool holds(const std::vector<Cidr>& list, const Cidr& one) { return std::find(list.begin(), list.end(), one) != list.end(); }
+
+// Only what differs, in both directions, so that undo knows what to go back to.
+void difference(Json& from, Json& to, const char* key, const Json& is, const Json& wanted) {
+  if (is == wanted) return;
+  from[key] = is;
+  to[key] = wanted;
+}
+
+}  // namespace
+
+void Bridges::complete(Resource& wanted, const Resource* before) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  wanted.spec = write_bridge_spec(spec);
+  wanted.facts = before ? before->facts : Json::object();
+  if (!wanted.facts.contains("mac")) wanted.facts["mac"] = Mac::random_local().text();
+}
+
+std::vector<Claim> Bridges::claims(const Resource& bridge) {
+  const BridgeSpec spec = read_bridge_spec(bridge.spec);
+  std::vector<Claim> claims{{"mac", mac_of(bridge, spec)}, {"interface", bridge.name}};
+  for (const Cidr& cidr : spec.addresses) {
+    claims.push_back({"address", cidr.address().text()});
+    const Claim subnet{"subnet", Cidr{cidr.network(), cidr.prefix()}.text()};
+    const auto same = [&](const Claim& c) { return c.type == subnet.type && c.value == subnet.value; };
+    if (std::none_of(claims.begin(), claims.end(), same)) claims.push_back(subnet);
+  }
+  return claims;
+}
+
+void Bridges::check(const Resource& wanted) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  for (const EntryPtr& other : catalog_.all(Kind::bridge)) {
+    if (other->resource.uid == wanted.uid) continue;
+    const std::string ref = object_ref(Kind::bridge, other->resource.name);
+    for (const Cidr& theirs : read_bridge_spec(other->resource.spec).addresses)
+      for (const Cidr& ours : spec.addresses)
+        if (ours.overlaps(theirs))
+          throw Error{Code::duplicate, "subnet of " + ours.text() + " overlaps " + theirs.text() + " of " + ref}
+              .with_conflicts({ref});
+  }
+}
+
+Plan Bridges::plan(const Resource& wanted) const {
+  const auto link = network_.find_link(wanted.name);
+  if (link && link->mark != wanted.uid)
+    throw Error{Code::conflict, "an interface named " + wanted.name + " exists and is not sovirt's: left untouched"}
+        .with_hint("choose another name, or remove it with `ip link delete " + wanted.name + "` if nobody needs it");
+  Plan plan;
+  const LinkState* observed = link ? &*link : nullptr;
+  plan_link(wanted, observed, plan);
+  plan_addresses(wanted, observed, plan);
+  plan_ports(wanted, observed, plan);
+  return plan;
+}
+
+void Bridges::plan_link(const Resource& wanted, const LinkState* link, Plan& plan) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  if (!link)
+    plan.add("bridge.create",
+             {{"name", wanted.name}, {"uid", wanted.uid}, {"mac", mac_of(wanted, spec)}, {"mtu", spec.mtu}, {"stp", spec.stp}},
+             "create bridge " + wanted.name);
+  Json from = Json::object();
+  Json to = Json::object();
+  if (link) {
+    difference(from, to, "mtu", link->mtu, spec.mtu);
+    difference(from, to, "mac", link->mac.text(), mac_of(wanted, spec));
+    difference(from, to, "stp", link->stp.value_or(false), spec.stp);
+  }
+  difference(from, to, "up", link && link->up, true);
+  if (to.empty()) return;
+  std::string what;
+  for (const auto& [key, value] : to.items()) what += (what.empty() ? "" : ", ") + key + " " + value.dump();
+  plan.add("link.change", {{"name", wanted.name}, {"uid", wanted.uid}, {"from", from}, {"to", to}},
+           "set " + what + " on " + wanted.name, link != nullptr && to.contains("mac"));
+}
+
+void Bridges::plan_addresses(const Resource& wanted, const LinkState* link, Plan& plan) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  const std::vector<Cidr> present = link ? link->addresses : std::vector<Cidr>{};
+  for (const Cidr& cidr : present)
+    if (!holds(spec.addresses, cidr))
+      plan.add("address.remove", {{"link", wanted.name}, {"address", cidr.text()}},
+               "remove " + cidr.text() + " from " + wanted.name, true);
+  for (const Cidr& cidr : spec.addresses)
+    if (!holds(present, cidr))
+      plan.add("address.add", {{"link", wanted.name}, {"address", cidr.text()}}, "add " + cidr.text() + " to " + wanted.name);
+}
+
+void Bridges::plan_ports(const Resource& wanted, const LinkState* link, Plan& plan) const {
+  const unsigned mtu = read_bridge_spec(wanted.spec).mtu;
+  for (const EntryPtr& entry : catalog_.dependents(wanted.uid)) {
+    const std::string& state = entry->runtime.state;
+    if (state != "running" && state != "frozen") continue;
+    const ContainerSpec spec = read_container_spec(entry->resource.spec);
+    for (std::size_t index = 0; index < spec.nics.size(); ++index) {
+      if (spec.nics[index].bridge != wanted.name) continue;
+      const std::string host_name = nic_host_name(entry->resource.uid, index);
+      const auto port = network_.find_link(host_name);
+      if (port && link && port->master == link->ifindex && port->up) continue;
+      Json args = nic_args(entry->resource, spec.nics[index], index, mtu);
+      args["pid"] = entry->runtime.init.pid;
+      if (port)
+        plan.add("port.attach", args, "make " + host_name + " of " + entry->resource.name + " a port of " + wanted.name);
+      else
+        plan.add("nic.replug", args, "plug " + spec.nics[index].name + " of " + entry->resource.name + " into " + wanted.name);
+    }
+  }
+}
+
+Plan Bridges::plan_removal(const Resource& bridge) const {
+  Plan plan;
+  plan.forward = true;
+  plan.add("bridge.delete", {{"name", bridge.name}, {"uid", bridge.uid}}, "delete bridge " + bridge.name, true);
+  return plan;
+}
+
+Json Bridges::status(const Entry& entry) const {
+  const auto link = network_.find_link(entry.resource.name);
+  if (!link || link->mark != entry.resource.uid)
+    return {{"state", link ? "foreign" : "absent"}, {"ifindex", nullptr},           {"mac", nullptr},
+            {"mtu", nullptr},                       {"up", false},                  {"addresses", Json::array()},
+            {"ports", Json::array()},               {"leases", Json::array()}};
+  Json addresses = Json::array();
+  for (const Cidr& cidr : link->addresses) addresses.push_back(cidr.text());
+  Json ports = Json::array();
+  for (const LinkState& port : network_.ports(link->ifindex)) {
+    Json shown{{"name", port.name}};
+    const EntryPtr owner = port.mark.empty() ? nullptr : catalog_.find_uid(port.mark);
+    shown[owner ? "container" : "host"] = owner ? owner->resource.name : port.name;
+    ports.push_back(std::move(shown));
+  }
+  return {{"state", "ready"},       {"ifindex", link->ifindex}, {"mac", link->mac.text()},
+          {"mtu", link->mtu},       {"up", link->up},           {"addresses", std::move(addresses)},
+          {"ports", std::move(ports)}, {"leases", Json::array()}};
+}
+
+}  // namespace sovirt

@@ -1,0 +1,165 @@
+#include <fcntl.h>
+#include <signal.h>
+
+#include <cstdlib>
+
+#include "daemon/domain/containers.hpp"
+#include "daemon/domain/hosts_files.hpp"
+#include "daemon/domain/ids.hpp"
+#include "daemon/domain/nic.hpp"
+#include "daemon/domain/oci_config.hpp"
+
+namespace sovirt {
+namespace {
+
+std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
+
+constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr std::chrono::seconds kill_patience{10};
+
+LimitsSpec read_limits(const Json& limits) {
+  return read_container_spec({{"image", "none"}, {"limits", limits}}).limits;
+}
+
+}  // namespace
+
+EntryPtr Containers::entry_of(const Json& args) const {
+  const EntryPtr entry = catalog_.find_uid(text(args, "uid"));
+  if (!entry) throw Error{Code::internal, "no container has uid " + text(args, "uid")};
+  return entry;
+}
+
+std::vector<std::string> Containers::resolve_command(const ContainerSpec& spec, int rootfs, const std::string& name) const {
+  if (spec.command) {
+    const auto path = spec.env.find("PATH");
+    const auto missing = kernel_.roots.missing_for(rootfs, spec.command->front(), path == spec.env.end() ? default_path : path->second);
+    if (missing)
+      throw Error{Code::conflict, *missing}
+          .with_fields({{"/command/0", "not-executable", *missing}})
+          .with_hint("the path is looked up inside the container's root file system, not on the host");
+    return *spec.command;
+  }
+  if (spec.isolation == Isolation::chroot) return {};
+  auto init = kernel_.roots.find_init(rootfs);
+  if (!init)
+    throw Error{Code::conflict, "image " + spec.image + " has no init (/sbin/init is not in the root file system)"}
+        .with_hint("give " + name + " a command, for instance [\"/bin/sh\"], or use an image with an init");
+  if (const auto missing = kernel_.roots.missing_for(rootfs, *init, default_path)) throw Error{Code::conflict, *missing};
+  return {std::move(*init)};
+}
+
+void Containers::prepare(const Resource& container, Scratch& scratch) const {
+  const ContainerSpec spec = read_container_spec(container.spec);
+  scratch.rootfs = kernel_.roots.mount({text(container.facts, "image_directory"), directory(container.uid)});
+  OciInput input;
+  input.name = container.name;
+  input.uid = container.uid;
+  input.spec = &spec;
+  input.hostname = spec.hostname.value_or(container.name);
+  input.command = resolve_command(spec, scratch.rootfs.get(), container.name);
+  const std::string group = container_group(container.name, container.uid);
+  input.cgroups_path = kernel_.cgroups.path(group);
+  input.cgroup_v1_mounts = kernel_.cgroups.needs_attach();
+  if (spec.isolation == Isolation::container)
+    kernel_.roots.write(scratch.rootfs.get(), hosts_files(input.hostname, spec));
+  scratch.launch_spec = {container.uid, container.name, oci_config(input).dump(), group, spec.isolation,
+                         log_path(container.uid), 1 << 20, spec.limits};
+}
+
+Action Containers::launch_action() {
+  return {[this](const Json& args, Scratch& scratch) {
+            exits_.forget(text(args, "uid"));
+            scratch.launch = kernel_.launcher.begin(scratch.launch_spec, std::move(scratch.rootfs));
+          },
+          [this](const Json& args, Scratch& scratch) {
+            scratch.launch.reset();
+            collect(args);
+            kernel_.launcher.forget(text(args, "uid"));
+          }};
+}
+
+Action Containers::network_action() {
+  return {[this](const Json& args, Scratch& scratch) {
+            scratch.netns = kernel_.network.create_netns();
+            for (const Json& nic : args.at("nics")) kernel_.network.plug(read_nic_args(nic, scratch.netns.get()));
+          },
+          [this](const Json& args, Scratch& scratch) {
+            scratch.netns.reset();
+            for (const Json& nic : args.at("nics")) kernel_.network.delete_link(text(nic, "host_name"), text(nic, "uid"));
+          }};
+}
+
+Action Containers::run_action() {
+  return {[this](const Json&, Scratch& scratch) {
+            scratch.launched = scratch.launch->go(scratch.netns.get());
+            scratch.launch.reset();
+          },
+          [this](const Json& args, Scratch& scratch) {
+            scratch.launch.reset();
+            collect(args);
+          }};
+}
+
+int Containers::shutdown_signal(std::string_view uid, pid_t init) const {
+  const EntryPtr entry = catalog_.find_uid(uid);
+  const unique_fd root{::open(("/proc/" + std::to_string(init) + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!entry || !root) return SIGTERM;
+  const ContainerSpec spec = read_container_spec(entry->resource.spec);
+  if (spec.isolation == Isolation::chroot) return SIGTERM;
+  const std::string command = spec.command ? spec.command->front() : kernel_.roots.find_init(root.get()).value_or("");
+  return kernel_.roots.shutdown_signal(root.get(), command);
+}
+
+void Containers::shut_down(const Json& args, Scratch& scratch) {
+  const std::string uid = text(args, "uid");
+  const auto report = kernel_.launcher.report(uid);
+  if (!report) return;
+  scratch.exit = report->exit;
+  if (!report->running) return;
+  kernel_.launcher.watch(uid);
+  const std::string group = text(args, "group");
+  kernel_.cgroups.set_frozen(group, false);  // a frozen process takes no signal
+  if (!args.at("force").get<bool>()) {
+    kernel_.launcher.signal(uid, shutdown_signal(uid, report->processes.init.pid));
+    scratch.exit = exits_.wait(uid, std::chrono::milliseconds{args.at("timeout_ms").get<std::int64_t>()});
+    if (scratch.exit) return;
+  }
+  kernel_.cgroups.kill(group);
+  scratch.exit = exits_.wait(uid, kill_patience);
+  if (!scratch.exit) throw Error{Code::timed_out, "its init has not ended 10 s after SIGKILL"};
+}
+
+void Containers::collect(const Json& args) {
+  const std::string group = text(args, "group");
+  kernel_.cgroups.kill(group);
+  for (const Json& link : args.at("links")) kernel_.network.delete_link(link.get<std::string>(), text(args, "uid"));
+  kernel_.cgroups.remove(group);
+  const std::lock_guard lock(seen_mutex_);
+  seen_.erase(text(args, "uid"));
+}
+
+ActionTable Containers::actions() {
+  const auto nothing = [](const Json&, Scratch&) {};
+  ActionTable table;
+  table["rootfs.create"] = {
+      [this](const Json& args, Scratch&) { kernel_.roots.create({text(args, "lower"), text(args, "directory")}); },
+      [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};
+  table["rootfs.remove"] = {[this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }, nothing};
+  table["container.prepare"] = {
+      [this](const Json& args, Scratch& scratch) { prepare(entry_of(args)->resource, scratch); },
+      [](const Json&, Scratch& scratch) { scratch.rootfs.reset(); }};
+  table["container.launch"] = launch_action();
+  table["container.network"] = network_action();
+  table["container.run"] = run_action();
+  table["container.shutdown"] = {[this](const Json& args, Scratch& scratch) { shut_down(args, scratch); }, nothing};
+  table["container.collect"] = {[this](const Json& args, Scratch&) { collect(args); }, nothing};
+  table["container.limits"] = {
+      [this](const Json& args, Scratch&) { kernel_.cgroups.set_limits(text(args, "group"), read_limits(args.at("to"))); },
+      [this](const Json& args, Scratch&) { kernel_.cgroups.set_limits(text(args, "group"), read_limits(args.at("from"))); }};
+  table["container.freeze"] = {
+      [this](const Json& args, Scratch&) { kernel_.cgroups.set_frozen(text(args, "group"), args.at("frozen").get<bool>()); },
+      [this](const Json& args, Scratch&) { kernel_.cgroups.set_frozen(text(args, "group"), !args.at("frozen").get<bool>()); }};
+  return table;
+}
+
+}  // namespace sovirt

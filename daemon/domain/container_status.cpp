@@ -1,0 +1,95 @@
+#include "daemon/domain/containers.hpp"
+#include "daemon/domain/ids.hpp"
+#include "daemon/domain/nic.hpp"
+
+namespace sovirt {
+namespace {
+
+// How old what was seen inside a network namespace may be.
+constexpr std::chrono::milliseconds fresh{500};
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+Json exit_json(const std::optional<ExitStatus>& exit) {
+  if (!exit) return nullptr;
+  return {{"code", or_null(exit->code)}, {"signal", or_null(exit->signal)}, {"at", rfc3339(exit->at)}};
+}
+
+bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
+
+Json usage_json(CgroupTree& cgroups, const std::string& group) {
+  try {
+    const CgroupUsage usage = cgroups.usage(group);
+    return {{"cpu_ns", or_null(usage.cpu_ns)},
+            {"memory_bytes", or_null(usage.memory_bytes)},
+            {"memory_max_bytes", or_null(usage.memory_max_bytes)},
+            {"pids", or_null(usage.pids)}};
+  } catch (const Error&) {
+    return nullptr;  // it ended a moment ago: its end is on the way to us
+  }
+}
+
+}  // namespace
+
+// What the spec says of each NIC, with what the kernel shows of it now.
+Json Containers::nics_status(const Entry& entry) const {
+  const ContainerSpec spec = read_container_spec(entry.resource.spec);
+  std::vector<LinkState> links;
+  if (lives(entry.runtime) && spec.isolation == Isolation::container && !spec.nics.empty()) {
+    const std::lock_guard lock(seen_mutex_);
+    Seen& seen = seen_[entry.resource.uid];
+    const auto time = std::chrono::steady_clock::now();
+    if (seen.links.empty() || time - seen.at > fresh) {
+      try {
+        seen = {time, kernel_.network.links_in(kernel_.network.open_netns(entry.runtime.init.pid).get())};
+      } catch (const Error&) {
+        seen.links.clear();
+      }
+    }
+    links = seen.links;
+  }
+  Json nics = Json::array();
+  for (std::size_t index = 0; index < spec.nics.size(); ++index) {
+    const NicSpec& nic = spec.nics[index];
+    Json shown{{"name", nic.name}, {"bridge", nic.bridge.value_or("")}, {"mac", nic_mac(entry.resource, nic).text()},
+               {"host_name", nic_host_name(entry.resource.uid, index)}, {"up", false}, {"addresses", Json::array()}};
+    for (const LinkState& link : links) {
+      if (link.name != nic.name) continue;
+      shown["mac"] = link.mac.text();
+      shown["mtu"] = link.mtu;
+      shown["up"] = link.up;
+      shown["ifindex"] = link.ifindex;
+      for (const Cidr& cidr : link.addresses) shown["addresses"].push_back(cidr.text());
+    }
+    nics.push_back(std::move(shown));
+  }
+  return nics;
+}
+
+Json Containers::status(const Entry& entry) const {
+  const RuntimeRow& runtime = entry.runtime;
+  const bool alive = lives(runtime);
+  const std::string group = container_group(entry.resource.name, entry.resource.uid);
+  Json nics = nics_status(entry);
+  Json addresses = Json::array();
+  for (const Json& nic : nics)
+    for (const Json& address : nic.at("addresses")) addresses.push_back(address);
+  Json status{{"state", runtime.state},
+              {"pid", alive ? Json(runtime.init.pid) : Json()},
+              {"started_at", runtime.started_at ? Json(rfc3339(*runtime.started_at)) : Json()},
+              {"exit", alive ? Json() : exit_json(runtime.exit)},
+              {"addresses", std::move(addresses)},
+              {"nics", std::move(nics)},
+              {"cgroup", alive ? Json(kernel_.cgroups.path(group)) : Json()},
+              {"usage", alive ? usage_json(kernel_.cgroups, group) : Json()},
+              {"image_digest", entry.resource.facts.at("image_digest")},
+              {"rootfs", {{"lower", entry.resource.facts.at("image_directory")},
+                          {"upper", directory(entry.resource.uid) + "/upper"}}}};
+  if (runtime.state == "failed") status["reason"] = runtime.failure;
+  return status;
+}
+
+}  // namespace sovirt

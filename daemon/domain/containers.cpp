@@ -1,0 +1,157 @@
+#include "daemon/domain/containers.hpp"
+
+#include <algorithm>
+
+#include "api/bridge.hpp"
+#include "daemon/domain/ids.hpp"
+#include "daemon/domain/nic.hpp"
+
+namespace sovirt {
+namespace {
+
+// Fields that mean something to a running container only from its next start on.
+constexpr const char* start_fields[] = {"hostname", "isolation", "command", "env", "cwd", "user", "nics"};
+
+}  // namespace
+
+std::string Containers::directory(std::string_view uid) const {
+  return places_.state_dir + "/containers/" + std::string{uid};
+}
+
+std::string Containers::log_path(std::string_view uid) const { return directory(uid) + "/console.log"; }
+
+void Containers::complete(Resource& wanted, const Resource* before) const {
+  const ContainerSpec spec = read_container_spec(wanted.spec);
+  wanted.spec = write_container_spec(spec);
+  wanted.facts = before ? before->facts : Json::object();
+  const EntryPtr image = catalog_.find(Kind::image, spec.image);
+  if (!image)
+    throw Error{Code::not_found, "there is no image named " + spec.image}
+        .with_fields({{"/image", "not-found", "no such image"}})
+        .with_hint("`sovirtctl image ls` shows what there is, `sovirtctl image build` makes one");
+  if (!before) {
+    wanted.facts["image_digest"] = image->resource.facts.at("digest");
+    wanted.facts["image_directory"] = image->resource.facts.at("directory");
+    wanted.facts["macs"] = Json::object();
+  }
+  for (std::size_t index = 0; index < spec.nics.size(); ++index) {
+    const NicSpec& nic = spec.nics[index];
+    if (!nic.bridge || !catalog_.find(Kind::bridge, *nic.bridge))
+      throw Error{Code::not_found, "there is no bridge named " + nic.bridge.value_or("")}
+          .with_fields({{"/nics/" + std::to_string(index) + "/bridge", "not-found", "no such bridge"}})
+          .with_hint("`sovirtctl bridge create` makes one");
+    if (!nic.mac && !wanted.facts["macs"].contains(nic.name)) wanted.facts["macs"][nic.name] = Mac::random_local().text();
+  }
+}
+
+std::vector<Claim> Containers::claims(const Resource& container) {
+  std::vector<Claim> claims;
+  for (const NicSpec& nic : read_container_spec(container.spec).nics) {
+    claims.push_back({"mac", nic_mac(container, nic).text()});
+    for (const Cidr& cidr : nic.addresses) claims.push_back({"address", cidr.address().text()});
+  }
+  return claims;
+}
+
+std::vector<std::string> Containers::references(const Resource& container) const {
+  const ContainerSpec spec = read_container_spec(container.spec);
+  std::vector<std::string> uids{catalog_.need(Kind::image, spec.image)->resource.uid};
+  for (const NicSpec& nic : spec.nics) {
+    const std::string uid = catalog_.need(Kind::bridge, nic.bridge.value_or(""))->resource.uid;
+    if (std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
+  }
+  return uids;
+}
+
+void Containers::check_update(const Entry& before, const Resource& wanted) const {
+  std::vector<FieldError> fields;
+  if (before.resource.spec.at("image") != wanted.spec.at("image"))
+    fields.push_back({"/image", "immutable", "a container keeps the image it was made from"});
+  const bool lives = before.runtime.state == "running" || before.runtime.state == "frozen";
+  for (const char* field : start_fields)
+    if (lives && before.resource.spec.at(field) != wanted.spec.at(field))
+      fields.push_back({std::string{"/"} + field, "running", "cannot change while the container runs"});
+  if (fields.empty()) return;
+  std::string detail = object_ref(Kind::container, wanted.name) + ": " + fields[0].pointer + " " + fields[0].detail;
+  throw Error{Code::conflict, std::move(detail)}.with_fields(std::move(fields)).with_hint(
+      lives ? "stop it first" : "create another container from the other image");
+}
+
+Plan Containers::plan_create(const Resource& container) const {
+  Plan plan;
+  plan.add("rootfs.create",
+           {{"lower", container.facts.at("image_directory")}, {"directory", directory(container.uid)}},
+           "make an overlay of image " + container.spec.at("image").get<std::string>() + " for " + container.name);
+  return plan;
+}
+
+Plan Containers::plan_update(const Entry& before, const Resource& wanted) const {
+  Plan plan;
+  const bool lives = before.runtime.state == "running" || before.runtime.state == "frozen";
+  const Json from = before.resource.spec.at("limits");
+  const Json to = wanted.spec.at("limits");
+  if (lives && from != to)
+    plan.add("container.limits", {{"group", container_group(wanted.name, wanted.uid)}, {"from", from}, {"to", to}},
+             "set limits of " + wanted.name);
+  return plan;
+}
+
+Plan Containers::plan_start(const Resource& container) const {
+  const ContainerSpec spec = read_container_spec(container.spec);
+  const std::string& name = container.name;
+  const Json common = collect_args(container);
+  Plan plan;
+  plan.add("container.prepare", common, "mount the root file system of " + name + " and check its command");
+  plan.add("container.launch", common, "create the group, namespaces and mounts of " + name);
+  if (spec.isolation == Isolation::container) {
+    Json nics = Json::array();
+    for (std::size_t index = 0; index < spec.nics.size(); ++index) {
+      const EntryPtr bridge = catalog_.need(Kind::bridge, spec.nics[index].bridge.value_or(""));
+      nics.push_back(nic_args(container, spec.nics[index], index, read_bridge_spec(bridge->resource.spec).mtu));
+    }
+    plan.add("container.network", {{"nics", nics}},
+             "create the network namespace of " + name + " with " + std::to_string(nics.size()) + " NIC(s)");
+  }
+  plan.add("container.run", common, "execute the command of " + name);
+  return plan;
+}
+
+Plan Containers::plan_stop(const Resource& container, bool force, std::chrono::milliseconds timeout) const {
+  Json args = collect_args(container);
+  args["force"] = force;
+  args["timeout_ms"] = timeout.count();
+  Plan plan;
+  plan.forward = true;
+  plan.add("container.shutdown", args, (force ? "kill " : "shut down ") + container.name, true);
+  plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
+  return plan;
+}
+
+Plan Containers::plan_collect(const Resource& container) const {
+  Plan plan;
+  plan.forward = true;
+  plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
+  return plan;
+}
+
+Plan Containers::plan_removal(const Resource& container) const {
+  Plan plan = plan_collect(container);
+  plan.add("rootfs.remove", {{"directory", directory(container.uid)}}, "remove the files of " + container.name, true);
+  return plan;
+}
+
+Plan Containers::plan_freeze(const Resource& container, bool frozen) const {
+  Plan plan;
+  plan.add("container.freeze", {{"group", container_group(container.name, container.uid)}, {"frozen", frozen}},
+           (frozen ? "freeze " : "thaw ") + container.name, frozen);
+  return plan;
+}
+
+Json Containers::collect_args(const Resource& container) const {
+  Json links = Json::array();
+  const std::size_t count = container.spec.at("nics").size();
+  for (std::size_t index = 0; index < count; ++index) links.push_back(nic_host_name(container.uid, index));
+  return {{"uid", container.uid}, {"group", container_group(container.name, container.uid)}, {"links", std::move(links)}};
+}
+
+}  // namespace sovirt

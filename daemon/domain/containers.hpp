@@ -1,0 +1,73 @@
+#pragma once
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api/container.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/domain/catalog.hpp"
+#include "daemon/domain/executor.hpp"
+#include "daemon/domain/exits.hpp"
+#include "daemon/domain/kernel_ports.hpp"
+#include "daemon/domain/plan.hpp"
+
+namespace sovirt {
+
+// The container kind: what a spec becomes in directories, groups, links and processes. Plans only; the
+// executor runs them with the actions given here.
+class Containers {
+ public:
+  Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits)
+      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits) {}
+
+  // Fills facts (MACs, the image's digest and directory) and the canonical spec.
+  // Throws Error{not_found} for an unknown image or bridge.
+  void complete(Resource& wanted, const Resource* before) const;
+  static std::vector<Claim> claims(const Resource&);
+  std::vector<std::string> references(const Resource&) const;
+  // Throws Error{conflict} with the fields that cannot change in this state.
+  void check_update(const Entry& before, const Resource& wanted) const;
+
+  Plan plan_create(const Resource&) const;
+  Plan plan_update(const Entry& before, const Resource& wanted) const;
+  Plan plan_start(const Resource&) const;
+  Plan plan_stop(const Resource&, bool force, std::chrono::milliseconds timeout) const;
+  Plan plan_collect(const Resource&) const;      // after its init has ended by itself
+  Plan plan_removal(const Resource&) const;
+  Plan plan_freeze(const Resource&, bool frozen) const;
+
+  Json status(const Entry&) const;
+  ActionTable actions();
+  std::string directory(std::string_view uid) const;
+  std::string log_path(std::string_view uid) const;
+
+ private:
+  void prepare(const Resource&, Scratch&) const;
+  std::vector<std::string> resolve_command(const ContainerSpec&, int rootfs, const std::string& name) const;
+  void shut_down(const Json& args, Scratch&);
+  void collect(const Json& args);
+  int shutdown_signal(std::string_view uid, pid_t init) const;
+  Json collect_args(const Resource&) const;
+  Json nics_status(const Entry&) const;
+  EntryPtr entry_of(const Json& args) const;
+  Action launch_action();
+  Action network_action();
+  Action run_action();
+
+  Catalog& catalog_;
+  KernelPorts kernel_;
+  const Places& places_;
+  Exits& exits_;
+
+  // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
+  struct Seen {
+    std::chrono::steady_clock::time_point at;
+    std::vector<LinkState> links;
+  };
+  mutable std::mutex seen_mutex_;
+  mutable std::map<std::string, Seen> seen_;
+};
+
+}  // namespace sovirt

@@ -1,0 +1,227 @@
+#include "daemon/domain/host_service.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "daemon/domain/ids.hpp"
+#include "daemon/domain/listing.hpp"
+#include "daemon/domain/recovery.hpp"
+
+namespace sovirt {
+namespace {
+
+constexpr std::chrono::hours kept{24 * 7};          // operations, events, audit rows
+constexpr std::size_t exec_output_limit = 1 << 20;  // bytes of each stream in the JSON form
+
+std::vector<Claim> claims_of(const Resource& resource) {
+  switch (resource.kind) {
+    case Kind::bridge: return Bridges::claims(resource);
+    case Kind::container: return Containers::claims(resource);
+    case Kind::image: return {};
+  }
+  return {};
+}
+
+bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
+
+}  // namespace
+
+HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Places places)
+    : kernel_(kernel), store_(store), log_(log), places_(std::move(places)), catalog_(claims_of),
+      executor_(store_, catalog_, log_, listeners_), bridges_(catalog_, kernel_.network),
+      containers_(catalog_, kernel_, places_, exits_), operations_(store_, log_),
+      images_(catalog_, kernel_, places_, executor_, locks_, operations_),
+      lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      reconciler_({catalog_, executor_, locks_, bridges_, lifecycle_, exits_, kernel_, log_}),
+      restore_(catalog_, reconciler_, lifecycle_, store_, log_, places_) {
+  executor_.add_actions(bridges_.actions());
+  executor_.add_actions(containers_.actions());
+}
+
+HostService::~HostService() { stop(); }
+
+void HostService::start() {
+  const StoredState state = store_.load();
+  catalog_.load(state);
+  if (!store_.healthy()) {
+    // What cannot be recorded must not be changed: containers go on, and every write says why not.
+    log_.error("the database is damaged: answering reads only");
+    return;
+  }
+  operations_.load(state.operations);
+  Recovery recovery(catalog_, executor_, lifecycle_, images_, kernel_, places_, log_);
+  reconciler_.on_bridge_ready([this](const std::string& uid) { restore_.bridge_ready(uid); });
+  reconciler_.start();
+  const bool new_boot = recovery.run(state.journal, store_);
+  expire_old();
+  restore_.start(new_boot);
+}
+
+void HostService::stop() {
+  restore_.stop();
+  reconciler_.stop();
+}
+
+void HostService::expire_old() {
+  const Time limit = now() - kept;
+  store_.expire(limit);
+  operations_.forget(limit);
+}
+
+Json HostService::status(const Entry& entry) {
+  Json status;
+  switch (entry.resource.kind) {
+    case Kind::bridge: status = bridges_.status(entry); break;
+    case Kind::container: status = containers_.status(entry); break;
+    case Kind::image: status = images_.status(entry); break;
+  }
+  Json conditions = Json::array();
+  for (const Condition& c : catalog_.conditions(entry.resource.uid)) {
+    conditions.push_back({{"type", c.type}, {"status", c.status}, {"reason", c.reason}, {"message", c.message}, {"since", rfc3339(c.since)}});
+    if (c.type == "Drifted" && c.status && status.at("state") == "ready") status["state"] = "drifted";
+  }
+  status["conditions"] = std::move(conditions);
+  return status;
+}
+
+Json HostService::document(const Entry& entry) { return write_resource(entry.resource, status(entry)); }
+
+Json HostService::get(Kind kind, std::string_view name) { return document(*catalog_.need(kind, name)); }
+
+Page HostService::list(Kind kind, const ListQuery& query) {
+  return list_page(query, catalog_.last_event(), [&](const std::string& after) -> std::optional<Listed> {
+    const auto next = catalog_.after(kind, after, 1);
+    if (next.empty()) return std::nullopt;
+    const EntryPtr entry = next.front();
+    return Listed{entry->resource.name, &entry->resource.labels, [this, entry] { return document(*entry); }, entry};
+  });
+}
+
+ChangeResult HostService::shown(Kind kind, std::string_view name, bool created) {
+  const EntryPtr entry = catalog_.need(kind, name);
+  return {document(*entry), entry->resource.revision, created, ""};
+}
+
+Json HostService::history(Kind kind, std::string_view name) {
+  const EntryPtr entry = catalog_.need(kind, name);
+  Json items = Json::array();
+  for (const HistoryRow& row : store_.history(entry->resource.uid))
+    items.push_back({{"revision", row.revision}, {"at", rfc3339(row.at)}, {"spec", row.spec}, {"labels", row.labels},
+                     {"actor", {{"uid", row.actor.uid}, {"pid", row.actor.pid}}}, {"request_id", row.actor.request_id}});
+  return {{"items", std::move(items)}, {"next", nullptr}, {"seq", catalog_.last_event()}};
+}
+
+ChangeResult HostService::after_state_change(std::string_view name, const Plan& plan, const ChangeContext& context,
+                                             std::string_view change) {
+  if (context.dry_run) return {show_plan(plan, object_ref(Kind::container, name), change), 0, false, ""};
+  return shown(Kind::container, name, false);
+}
+
+ChangeResult HostService::set_state(std::string_view name, const StateRequest& request, const ChangeContext& context) {
+  return after_state_change(name, lifecycle_.set_state(name, request, context), context, "state");
+}
+
+ChangeResult HostService::restart(std::string_view name, std::optional<std::chrono::seconds> timeout,
+                                  const ChangeContext& context) {
+  return after_state_change(name, lifecycle_.restart(name, timeout, context), context, "restart");
+}
+
+void HostService::kill(std::string_view name, int signal, const ChangeContext&) {
+  const EntryPtr entry = catalog_.need(Kind::container, name);
+  if (!lives(entry->runtime))
+    throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint("start it first");
+  kernel_.launcher.signal(entry->resource.uid, signal);
+}
+
+ExecResult HostService::exec(std::string_view name, const ExecRequest& request, const ChangeContext&) {
+  const EntryPtr entry = catalog_.need(Kind::container, name);
+  if (entry->runtime.state != "running")
+    throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint(
+        entry->runtime.state == "frozen" ? "thaw it first" : "start it first");
+  return kernel_.launcher.exec(entry->resource.uid, request, exec_output_limit);
+}
+
+Launcher::Log HostService::log(std::string_view name, std::uint64_t since, std::size_t most) {
+  const EntryPtr entry = catalog_.need(Kind::container, name);
+  return kernel_.launcher.console_log(containers_.log_path(entry->resource.uid), since, most);
+}
+
+std::string HostService::begin_upload(std::string_view image) {
+  check_name(Kind::image, image);
+  const std::string folder = places_.state_dir + "/uploads";
+  std::filesystem::create_directories(folder);
+  return folder + "/" + random_id(16);
+}
+
+void HostService::abandon_upload(const std::string& path) noexcept {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+}
+
+Json HostService::templates() { return images_.templates(); }
+Json HostService::operation(std::string_view id) { return write_operation(operations_.get(id)); }
+Json HostService::cancel(std::string_view id) { return write_operation(operations_.cancel(id)); }
+std::shared_ptr<void> HostService::on_operation_end(std::string_view id, std::function<void()> listener) {
+  return operations_.on_end(id, std::move(listener));
+}
+
+Page HostService::operations(const ListQuery& query) {
+  // Newest first; the cursor is the id of the last one shown.
+  const auto rows = operations_.all();
+  return list_page(query, catalog_.last_event(), [&](const std::string& after) -> std::optional<Listed> {
+    auto row = rows.begin();
+    if (!after.empty()) {
+      row = std::find_if(rows.begin(), rows.end(), [&](const OperationRow& r) { return r.id == after; });
+      if (row != rows.end()) ++row;
+    }
+    if (row == rows.end()) return std::nullopt;
+    return Listed{row->id, nullptr, [copy = *row] { return write_operation(copy); }, nullptr};
+  });
+}
+
+std::vector<Event> HostService::events(std::int64_t after, const EventFilter& filter, std::size_t most) {
+  std::vector<Event> found;
+  constexpr std::size_t block = 500;
+  while (found.size() < most) {
+    const auto some = store_.events(after, block);
+    for (const Event& event : some) {
+      const bool wanted = (filter.kind.empty() || filter.kind == event.kind) && (filter.name.empty() || filter.name == event.name) &&
+                          (filter.type.empty() || filter.type == event.type);
+      if (wanted && found.size() < most) found.push_back(event);
+    }
+    if (some.size() < block) break;
+    after = some.back().id;
+  }
+  return found;
+}
+
+std::int64_t HostService::oldest_event() { return store_.oldest_event(); }
+std::int64_t HostService::last_event() { return catalog_.last_event(); }
+std::shared_ptr<void> HostService::on_event(std::function<void()> listener) { return listeners_.add(std::move(listener)); }
+
+Json HostService::host() { return kernel_.host.report(); }
+Json HostService::restore_report() { return restore_.report(); }
+bool HostService::restore_finished() { return restore_.finished(); }
+
+Json HostService::stop_all_containers(const ChangeContext& context) {
+  std::vector<EntryPtr> running;
+  for (const EntryPtr& entry : catalog_.all(Kind::container))
+    if (lives(entry->runtime)) running.push_back(entry);
+  std::stable_sort(running.begin(), running.end(), [](const EntryPtr& a, const EntryPtr& b) {
+    return a->resource.spec.at("boot_priority").get<int>() > b->resource.spec.at("boot_priority").get<int>();
+  });
+  return stop_in_order(running, [&](const EntryPtr& entry) {
+    lifecycle_.stop_for_shutdown(entry->resource.name, context.actor);
+  });
+}
+
+Json HostService::health() {
+  return {{"status", store_.healthy() ? "ok" : "degraded"}, {"version", SOVIRT_VERSION}, {"restore", restore_.finished() ? "done" : "running"}};
+}
+
+void HostService::audit(const AuditRow& row) { store_.audit(row); }
+std::vector<AuditRow> HostService::audit_rows(std::size_t most) { return store_.audit_rows(most); }
+
+}  // namespace sovirt

@@ -1,0 +1,100 @@
+#pragma once
+#include <memory>
+
+#include "daemon/base/log.hpp"
+#include "daemon/domain/bridges.hpp"
+#include "daemon/domain/catalog.hpp"
+#include "daemon/domain/containers.hpp"
+#include "daemon/domain/executor.hpp"
+#include "daemon/domain/exits.hpp"
+#include "daemon/domain/images.hpp"
+#include "daemon/domain/kernel_ports.hpp"
+#include "daemon/domain/keyed_locks.hpp"
+#include "daemon/domain/lifecycle.hpp"
+#include "daemon/domain/operations.hpp"
+#include "daemon/domain/reconciler.hpp"
+#include "daemon/domain/restore.hpp"
+#include "daemon/domain/service.hpp"
+
+namespace sovirt {
+
+// The whole domain put together. Made from ports and a store; owns no thread before start().
+class HostService final : public Service {
+ public:
+  HostService(const KernelPorts&, Store&, Log&, Places);
+  ~HostService() override;
+
+  // Loads, recovers and begins to watch and restore; on return every request may come.
+  void start();
+  void stop();   // lets running work end; containers stay as they are
+
+  Json get(Kind, std::string_view name) override;
+  Page list(Kind, const ListQuery&) override;
+  ChangeResult put(Kind, std::string_view name, const ResourceBody&, const ChangeContext&) override;
+  ChangeResult patch(Kind, std::string_view name, const Json& merge_patch, const ChangeContext&) override;
+  ChangeResult remove(Kind, std::string_view name, const ChangeContext&) override;
+  Json history(Kind, std::string_view name) override;
+  ChangeResult revert(Kind, std::string_view name, std::int64_t revision, const ChangeContext&) override;
+
+  ChangeResult set_state(std::string_view container, const StateRequest&, const ChangeContext&) override;
+  ChangeResult restart(std::string_view container, std::optional<std::chrono::seconds> timeout, const ChangeContext&) override;
+  void kill(std::string_view container, int signal, const ChangeContext&) override;
+  ExecResult exec(std::string_view container, const ExecRequest&, const ChangeContext&) override;
+  Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) override;
+
+  std::string begin_upload(std::string_view image) override;
+  ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
+  void abandon_upload(const std::string& path) noexcept override;
+  Json templates() override;
+
+  Json operation(std::string_view id) override;
+  Page operations(const ListQuery&) override;
+  Json cancel(std::string_view id) override;
+  std::shared_ptr<void> on_operation_end(std::string_view id, std::function<void()>) override;
+
+  std::vector<Event> events(std::int64_t after, const EventFilter&, std::size_t most) override;
+  std::int64_t oldest_event() override;
+  std::int64_t last_event() override;
+  std::shared_ptr<void> on_event(std::function<void()>) override;
+
+  Json host() override;
+  Json restore_report() override;
+  bool restore_finished() override;
+  Json stop_all_containers(const ChangeContext&) override;
+  Json health() override;
+  void audit(const AuditRow&) override;
+  std::vector<AuditRow> audit_rows(std::size_t most) override;
+
+ private:
+  using Fill = std::function<void(const Entry* before, Resource& wanted)>;
+  ChangeResult write(Kind, std::string_view name, const ChangeContext&, const Fill&);
+  ChangeResult change(const EntryPtr& before, Resource wanted, const ChangeContext&);
+  ChangeResult build_image(const EntryPtr& before, Resource wanted, const std::string& upload, const ChangeContext&);
+  Plan plan_change(const EntryPtr& before, Resource& wanted, Commit&);
+  Plan plan_removal(const Entry&) const;
+  std::vector<std::string> lock_keys(Kind, std::string_view name, const Json& spec) const;
+  ChangeResult shown(Kind, std::string_view name, bool created);
+  ChangeResult after_state_change(std::string_view container, const Plan&, const ChangeContext&, std::string_view change);
+  Json document(const Entry&);
+  Json status(const Entry&);
+  void expire_old();
+
+  KernelPorts kernel_;
+  Store& store_;
+  Log& log_;
+  Places places_;
+  Catalog catalog_;
+  Listeners listeners_;
+  KeyedLocks locks_;
+  Exits exits_;
+  Executor executor_;
+  Bridges bridges_;
+  Containers containers_;
+  Operations operations_;
+  Images images_;
+  Lifecycle lifecycle_;
+  Reconciler reconciler_;
+  Restore restore_;
+};
+
+}  // namespace sovirt

@@ -1,0 +1,232 @@
+// PUT, PATCH, DELETE, revert and uploads: from a request to a job for the executor.
+#include <algorithm>
+
+#include "api/image.hpp"
+#include "api/reader.hpp"
+#include "daemon/domain/host_service.hpp"
+#include "daemon/domain/ids.hpp"
+
+namespace sovirt {
+namespace {
+
+bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
+
+// If-Match and create-only. The store checks the revision again inside its transaction.
+void check_preconditions(const EntryPtr& before, Kind kind, std::string_view name, const ChangeContext& context) {
+  const std::string ref = object_ref(kind, name);
+  if (context.create_only && before)
+    throw Error{Code::exists, ref + " exists already"}.with_conflicts({ref});
+  if (!context.if_match) return;
+  if (!before) throw Error{Code::precondition_failed, ref + " does not exist"};
+  if (*context.if_match != before->resource.revision)
+    throw Error{Code::precondition_failed, ref + " is at revision " + std::to_string(before->resource.revision) + ", not " +
+                                               std::to_string(*context.if_match)}
+        .with_hint("read it again and repeat the change on what you find");
+}
+
+Json document_of(const Resource& resource) {
+  Json document = resource.spec;
+  document["labels"] = resource.labels;
+  return document;
+}
+
+// A tarball's path may hold other bytes than last time: only a given digest says that it is the same.
+bool must_build(const Json& spec) {
+  const ImageSpec image = read_image_spec(spec);
+  const auto* tarball = std::get_if<TarballSource>(&image.source);
+  return tarball && tarball->digest.empty();
+}
+
+}  // namespace
+
+// A new container must not lose its image, nor two bridges get overlapping subnets, while it is decided.
+std::vector<std::string> HostService::lock_keys(Kind kind, std::string_view name, const Json& spec) const {
+  std::vector<std::string> keys{object_ref(kind, name)};
+  if (kind == Kind::bridge) keys.emplace_back("bridges");
+  if (kind == Kind::container && spec.is_object() && spec.contains("image") && spec.at("image").is_string())
+    keys.push_back(object_ref(Kind::image, spec.at("image").get<std::string>()));
+  return keys;
+}
+
+ChangeResult HostService::put(Kind kind, std::string_view name, const ResourceBody& body, const ChangeContext& context) {
+  return write(kind, name, context, [&](const Entry*, Resource& wanted) {
+    wanted.spec = body.spec;
+    wanted.labels = body.labels;
+  });
+}
+
+ChangeResult HostService::patch(Kind kind, std::string_view name, const Json& patch, const ChangeContext& context) {
+  catalog_.need(kind, name);
+  if (!patch.is_object()) throw field_error("", "type", "a merge patch of a resource is an object");
+  return write(kind, name, context, [&](const Entry* before, Resource& wanted) {
+    if (!before) throw Error{Code::not_found, "there is no " + object_ref(kind, name)};
+    ResourceBody body = split_body(merge_patch(document_of(before->resource), patch));
+    wanted.spec = std::move(body.spec);
+    wanted.labels = std::move(body.labels);
+  });
+}
+
+ChangeResult HostService::revert(Kind kind, std::string_view name, std::int64_t revision, const ChangeContext& context) {
+  const EntryPtr entry = catalog_.need(kind, name);
+  const auto rows = store_.history(entry->resource.uid);
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const HistoryRow& r) { return r.revision == revision; });
+  if (row == rows.end())
+    throw field_error("/revision", "not-found", object_ref(kind, name) + " has no revision " + std::to_string(revision));
+  return write(kind, name, context, [&](const Entry*, Resource& wanted) {
+    wanted.spec = row->spec;
+    wanted.labels = row->labels;
+  });
+}
+
+ChangeResult HostService::write(Kind kind, std::string_view name, const ChangeContext& context, const Fill& fill) {
+  check_name(kind, name);
+  const EntryPtr known = catalog_.find(kind, name);
+  Resource wanted;
+  wanted.kind = kind;
+  wanted.name = std::string{name};
+  fill(known.get(), wanted);
+  const auto guard = locks_.lock(lock_keys(kind, name, wanted.spec));
+  const EntryPtr before = catalog_.find(kind, name);
+  if (before != known) fill(before.get(), wanted);  // somebody was faster: decide on what is there now
+  check_preconditions(before, kind, name, context);
+  wanted.uid = before ? before->resource.uid : new_uid(places_.instance);
+  wanted.revision = before ? before->resource.revision + 1 : 1;
+  wanted.updated_at = now();
+  wanted.created_at = before ? before->resource.created_at : wanted.updated_at;
+  return kind == Kind::image ? build_image(before, std::move(wanted), "", context) : change(before, std::move(wanted), context);
+}
+
+Plan HostService::plan_change(const EntryPtr& before, Resource& wanted, Commit& commit) {
+  Plan plan;
+  const Resource* old = before ? &before->resource : nullptr;
+  if (wanted.kind == Kind::bridge) {
+    bridges_.complete(wanted, old);
+    commit.claims = Bridges::claims(wanted);
+    catalog_.check_claims(commit.claims, wanted.uid);
+    bridges_.check(wanted);
+    plan = bridges_.plan(wanted);
+  } else {
+    containers_.complete(wanted, old);
+    if (before) containers_.check_update(*before, wanted);
+    commit.claims = Containers::claims(wanted);
+    commit.references = containers_.references(wanted);
+    catalog_.check_claims(commit.claims, wanted.uid);
+    plan = before ? containers_.plan_update(*before, wanted) : containers_.plan_create(wanted);
+    if (!before) {
+      commit.runtime.emplace();
+      commit.runtime->uid = wanted.uid;
+    }
+  }
+  return plan;
+}
+
+ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const ChangeContext& context) {
+  Job job;
+  job.plan = plan_change(before, wanted, job.commit);
+  const Kind kind = wanted.kind;
+  const std::string name = wanted.name;
+  const bool same = before && before->resource.spec == wanted.spec && before->resource.labels == wanted.labels;
+  if (context.dry_run)
+    return {show_plan(job.plan, object_ref(kind, name), !before ? "create" : same ? "none" : "update"), 0, false, ""};
+  if (same && job.plan.empty()) return shown(kind, name, false);
+  job.object = object_ref(kind, name);
+  job.uid = wanted.uid;
+  job.commit.actor = context.actor;
+  if (same) {
+    // The kernel had lost what is asked again: nothing new is asked, so no new revision.
+    job.commit.claims.clear();
+    job.commit.references.clear();
+    job.commit.events.push_back(make_event("repaired", wanted, Json::object(), context.actor));
+  } else {
+    job.commit.expected_revision = before ? before->resource.revision : 0;
+    job.commit.events.push_back(
+        make_event(before ? "updated" : "created", wanted, {{"revision", wanted.revision}}, context.actor));
+    job.commit.put = std::move(wanted);
+  }
+  executor_.run(job);
+  if (kind == Kind::bridge) {
+    catalog_.set_condition(job.uid, {"Ready", true, "AsSpecified", "", {}});
+    reconciler_.look_at(job.uid);
+  }
+  return shown(kind, name, !before);
+}
+
+ChangeResult HostService::build_image(const EntryPtr& before, Resource wanted, const std::string& upload,
+                                      const ChangeContext& context) {
+  wanted.spec = write_image_spec(read_image_spec(wanted.spec));
+  const std::string ref = object_ref(Kind::image, wanted.name);
+  const bool same_spec = before && before->resource.spec == wanted.spec && upload.empty() && !must_build(wanted.spec);
+  if (context.dry_run) {
+    Plan plan;
+    if (!same_spec) plan.add("image.build", wanted.spec, "build " + ref + " and store it by its digest");
+    return {show_plan(plan, ref, !before ? "create" : same_spec ? "none" : "update"), 0, false, ""};
+  }
+  if (same_spec && before->resource.labels == wanted.labels) return shown(Kind::image, wanted.name, false);
+  if (same_spec) {
+    // Only labels differ: the tree stays.
+    wanted.facts = before->resource.facts;
+    Job job;
+    job.object = ref;
+    job.uid = wanted.uid;
+    job.commit.actor = context.actor;
+    job.commit.expected_revision = before->resource.revision;
+    job.commit.events.push_back(make_event("updated", wanted, {{"revision", wanted.revision}}, context.actor));
+    job.commit.put = wanted;
+    executor_.run(job);
+    return shown(Kind::image, wanted.name, false);
+  }
+  ChangeResult result;
+  result.operation = images_.build(wanted, upload, context.actor);
+  result.body = operation(result.operation);
+  result.created = !before;
+  return result;
+}
+
+ChangeResult HostService::finish_upload(std::string_view image, const std::string& path, const ChangeContext& context) {
+  check_name(Kind::image, image);
+  const auto guard = locks_.lock({object_ref(Kind::image, image)});
+  const EntryPtr before = catalog_.find(Kind::image, image);
+  check_preconditions(before, Kind::image, image, context);
+  Resource wanted;
+  wanted.kind = Kind::image;
+  wanted.name = std::string{image};
+  wanted.spec = Json{{"source", {{"type", "tarball"}}}};
+  if (before) wanted.labels = before->resource.labels;
+  return build_image(before, std::move(wanted), path, context);
+}
+
+Plan HostService::plan_removal(const Entry& entry) const {
+  if (entry.resource.kind == Kind::bridge) return bridges_.plan_removal(entry.resource);
+  if (entry.resource.kind == Kind::container) return containers_.plan_removal(entry.resource);
+  Plan plan;
+  plan.forward = true;
+  return plan;  // an image's tree goes with its last user, see Images::release
+}
+
+ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeContext& context) {
+  const EntryPtr known = catalog_.need(kind, name);
+  const auto guard = locks_.lock(lock_keys(kind, name, known->resource.spec));
+  const EntryPtr entry = catalog_.need(kind, name);
+  check_preconditions(entry, kind, name, context);
+  const std::string ref = object_ref(kind, name);
+  if (kind == Kind::container && lives(entry->runtime))
+    throw Error{Code::conflict, ref + " is " + entry->runtime.state}.with_hint("stop it first");
+  std::vector<std::string> users;
+  for (const EntryPtr& user : catalog_.dependents(entry->resource.uid))
+    users.push_back(object_ref(user->resource.kind, user->resource.name));
+  if (!users.empty()) throw Error{Code::in_use, ref + " is used by " + users.front() + (users.size() > 1 ? " and others" : "")}.with_conflicts(users);
+  Job job;
+  job.plan = plan_removal(*entry);
+  if (context.dry_run) return {show_plan(job.plan, ref, "delete"), 0, false, ""};
+  job.object = ref;
+  job.uid = entry->resource.uid;
+  job.commit.remove_uid = entry->resource.uid;
+  job.commit.actor = context.actor;
+  job.commit.events.push_back(make_event("deleted", entry->resource, Json::object(), context.actor));
+  executor_.run(job);
+  const char* digest = kind == Kind::image ? "digest" : "image_digest";
+  if (kind != Kind::bridge) images_.release(entry->resource.facts.at(digest).get<std::string>());
+  return {nullptr, 0, false, ""};
+}
+
+}  // namespace sovirt

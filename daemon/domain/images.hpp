@@ -1,0 +1,41 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "api/image.hpp"
+#include "daemon/domain/catalog.hpp"
+#include "daemon/domain/executor.hpp"
+#include "daemon/domain/kernel_ports.hpp"
+#include "daemon/domain/keyed_locks.hpp"
+#include "daemon/domain/operations.hpp"
+
+namespace sovirt {
+
+// The image kind. A build is an operation; what it commits at its end is one row that names the built tree.
+class Images {
+ public:
+  Images(Catalog& catalog, const KernelPorts& kernel, const Places& places, Executor& executor, KeyedLocks& locks,
+         Operations& operations)
+      : catalog_(catalog), kernel_(kernel), places_(places), executor_(executor), locks_(locks), operations_(operations) {}
+
+  // Begins the build of `wanted` (name, spec, labels); returns the operation's id. Throws Error{busy} with the
+  // operation that is building it already. `upload`: the content's path, "" if none; removed in the end.
+  std::string build(const Resource& wanted, const std::string& upload, const Actor&);
+  Json status(const Entry&) const;
+  Json templates() const;
+  // Removes trees that neither an image nor a container needs any more.
+  void release(const std::string& digest);
+  std::vector<std::string> digests_in_use() const;
+
+ private:
+  Json commit_built(Resource wanted, const BuiltImage&, const Actor&);
+
+  Catalog& catalog_;
+  KernelPorts kernel_;
+  const Places& places_;
+  Executor& executor_;
+  KeyedLocks& locks_;
+  Operations& operations_;
+};
+
+}  // namespace sovirt

@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+
+#include "daemon/domain/ports/cgroup_tree.hpp"
+#include "daemon/domain/ports/host_probe.hpp"
+#include "daemon/domain/ports/image_builder.hpp"
+#include "daemon/domain/ports/launcher.hpp"
+#include "daemon/domain/ports/network_kernel.hpp"
+#include "daemon/domain/ports/root_filesystems.hpp"
+
+namespace sovirt {
+
+// All that the domain has of the host. Outlives it.
+struct KernelPorts {
+  NetworkKernel& network;
+  CgroupTree& cgroups;
+  Launcher& launcher;
+  RootFilesystems& roots;
+  ImageBuilder& images;
+  HostProbe& host;
+};
+
+struct Places {
+  std::string state_dir;   // /var/lib/sovirt
+  std::string run_dir;     // /run/sovirt
+  std::string templates;   // /usr/share/sovirt/templates
+  std::string instance;    // 8 characters, first part of every uid
+  std::string boot_id;
+};
+
+}  // namespace sovirt
