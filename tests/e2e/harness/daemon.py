@@ -32,12 +32,15 @@ class Daemon:
 
     # -- life ------------------------------------------------------------------
 
-    def start(self, wait=True, **environment):
+    def make_network(self):
         if self.holder is None or self.holder.poll() is not None:
             self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], start_new_session=True)
             kernel.wait_until(lambda: kernel.namespace(self.holder.pid, "net") != kernel.namespace("self", "net"),
                               "the holder has a network namespace")
-            kernel.run("nsenter", "-t", self.holder.pid, "-n", "ip", "link", "set", "lo", "up")
+            self.net.run("ip", "link", "set", "lo", "up")
+
+    def start(self, wait=True, **environment):
+        self.make_network()
         command = ["nsenter", "-t", str(self.holder.pid), "-n", str(BIN / "sovirtd"),
                    "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
                    "--boot-id-file", str(self.boot_id_file), "--cgroup-parent", self.cgroup_parent,

@@ -1,0 +1,264 @@
+"""kill -9 of the daemon at any time: nothing is lost, nothing is left half done."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+from harness import kernel
+from harness.http import UnixConnection
+from harness.runner import Skip, test
+
+
+def events(daemon, since=0):
+    """All events after `since`, as documents, read from the event stream until it falls silent."""
+    connection = UnixConnection(daemon.api.socket_path, 1.0)
+    found = []
+    try:
+        connection.request("GET", f"/v1/events?since={since}")
+        answer = connection.getresponse()
+        while True:
+            line = answer.fp.readline()
+            if not line:
+                break
+            if line.startswith(b"data:"):
+                found.append(json.loads(line[5:]))
+    except (TimeoutError, OSError, http.client.HTTPException):
+        pass   # the silence
+    finally:
+        connection.close()
+    return found
+
+
+@test("crash-running-containers-are-adopted")
+def adoption(lab):
+    daemon = lab.new_daemon()
+    bridge = lab.name("br")
+    daemon.bridge(bridge, "172.31.20.1/24")
+    daemon.container("c1", nics=[{"name": "eth0", "bridge": bridge, "addresses": ["172.31.20.10/24"]}], start=True)
+    daemon.container("frozen", start=True)
+    daemon.set_state("frozen", "frozen")
+    before, pid = daemon.get_container("c1"), daemon.pid_of("c1")
+    link = daemon.net.link(bridge)["ifindex"]
+    daemon.kill()
+    assert kernel.process_exists(pid) and kernel.ping(daemon.holder.pid, "172.31.20.10"), "it did not live on"
+    daemon.start()
+    after = daemon.get_container("c1")
+    assert after["status"]["state"] == "running" and after["status"]["pid"] == pid, after
+    assert after["status"]["started_at"] == before["status"]["started_at"] and after["uid"] == before["uid"]
+    assert daemon.state_of("frozen") == "frozen"
+    assert daemon.net.link(bridge)["ifindex"] == link, "the bridge was made anew"
+    assert daemon.shell("c1", "echo alive") == "alive\n"
+    assert daemon.set_state("frozen", "running").status == 200
+    for name in ("c1", "frozen"):
+        assert daemon.set_state(name, "stopped").status == 200
+
+
+@test("crash-exit-status-meanwhile-is-true")
+def meanwhile(lab):
+    daemon = lab.new_daemon()
+    daemon.container("code", command=["/bin/sh", "-c", "echo before; while [ ! -e /go ]; do sleep 0.05; done; echo after; exit 37"])
+    daemon.container("signal", start=True)
+    daemon.start_container("code")
+    root, victim = f"/proc/{daemon.pid_of('code')}/root", daemon.pid_of("signal")
+    pid = daemon.pid_of("code")
+    seq = daemon.api.get("/v1/containers").json["seq"]
+    daemon.kill()
+    pathlib.Path(root, "go").touch()
+    os.kill(victim, signal.SIGKILL)
+    kernel.wait_until(lambda: not kernel.process_exists(pid) and not kernel.process_exists(victim), "both have ended")
+    daemon.start()
+    kernel.wait_until(lambda: daemon.state_of("code") == "stopped" and daemon.state_of("signal") == "stopped", "seen as stopped")
+    assert daemon.get_container("code")["status"]["exit"]["code"] == 37
+    assert daemon.get_container("signal")["status"]["exit"]["signal"] in (9, "KILL", "SIGKILL")
+    log = daemon.api.get("/v1/containers/code/log").body.decode()
+    assert "before" in log and "after" in log, log
+    told = {(event["name"], event["type"]) for event in events(daemon, seq)}
+    assert {("code", "exited"), ("signal", "exited")} <= told, told
+    assert daemon.start_container("signal")
+
+
+@test("crash-sigterm-leaves-containers-and-is-quick")
+def sigterm(lab):
+    daemon = lab.new_daemon()
+    daemon.container("c1", start=True)
+    pid = daemon.pid_of("c1")
+    seconds = daemon.stop()
+    assert seconds < 1.0, f"it took {seconds:.2f} s"
+    assert kernel.process_exists(pid)
+    daemon.start()
+    assert daemon.pid_of("c1") == pid
+
+
+@test("crash-monitor-killed-ends-its-container-only")
+def monitor(lab):
+    daemon = lab.new_daemon()
+    daemon.container("c1", start=True)
+    pid = daemon.pid_of("c1")
+    parent = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    kernel.wait_until(lambda: not kernel.process_exists(pid), "the container ends with its monitor", 5)
+    kernel.wait_until(lambda: daemon.state_of("c1") in ("stopped", "failed"), "the daemon sees it")
+    assert daemon.start_container("c1")["status"]["state"] == "running"
+
+
+@test("crash-drift-while-away-is-repaired")
+def away(lab):
+    daemon = lab.new_daemon()
+    bridge = lab.name("br")
+    daemon.bridge(bridge, "172.31.21.1/24")
+    daemon.kill()
+    daemon.net.run("ip", "link", "del", bridge)
+    daemon.start()
+    kernel.wait_until(lambda: daemon.net.link(bridge) and daemon.net.addresses(bridge) == {"172.31.21.1/24"}, "the bridge is back")
+
+
+# ---------------------------------------------------------------- failpoints ----
+
+class Story:
+    """The life that the sweep interrupts at every failpoint: each step, and how to see that it is whole or not there."""
+
+    def __init__(self, bridge):
+        self.bridge = bridge
+        nic = {"name": "eth0", "bridge": bridge, "addresses": ["172.31.22.10/24"]}
+        self.steps = [
+            ("create bridge", "PUT", f"/v1/bridges/{bridge}", {"addresses": ["172.31.22.1/24"]}),
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox", "nics": [nic], "stop_timeout": 5}),
+            ("start", "PUT", "/v1/containers/c1/state", {"desired": "running"}),
+            ("stop", "PUT", "/v1/containers/c1/state", {"desired": "stopped"}),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("delete bridge", "DELETE", f"/v1/bridges/{bridge}", None),
+        ]
+
+    @staticmethod
+    def ask(daemon, step):
+        """The answer's status; None when the daemon died meanwhile."""
+        _, method, path, body = step
+        try:
+            answer = daemon.api.request(method, path, body, timeout=60)
+            if answer.status == 202:
+                return 200 if daemon.api.wait_operation(answer)["state"] == "done" else 500
+            return answer.status
+        except (OSError, ValueError, AssertionError) as error:
+            if daemon.process.poll() is None:
+                try:
+                    daemon.process.wait(5)
+                except Exception:
+                    raise error from None
+            return None
+
+    def check(self, daemon, what):
+        """Kernel, disk and API tell the same, and nothing is there that no object owns."""
+        bridges = {item["name"] for item in daemon.items("bridges")}
+        containers = {item["name"]: item for item in daemon.items("containers")}
+        links = daemon.net.links()
+        assert (self.bridge in links) == (self.bridge in bridges), f"{what}: links {list(links)}, bridges {bridges}"
+        if bridges:
+            assert daemon.net.addresses(self.bridge) == {"172.31.22.1/24"}, what
+        running = [item for item in containers.values() if item["status"]["state"] == "running"]
+        nics = [name for name in links if re.fullmatch(r"v[a-z2-7]{12}\w", name)]
+        assert len(nics) == len(running), f"{what}: host ends {nics}, running {len(running)}"
+        foreign = set(links) - {"lo", self.bridge} - set(nics)
+        assert not foreign, f"{what}: {foreign}"
+        for item in running:
+            assert kernel.process_exists(item["status"]["pid"]), what
+            assert links[nics[0]].get("master") == self.bridge, what
+            assert daemon.shell("c1", "hostname") == "c1\n", what
+        groups = [group for group in daemon.cgroups() if re.search(r"/c1\.[a-z2-7]+$", group)]
+        assert bool(groups) == bool(running), f"{what}: groups {groups}, running {len(running)}"
+        if not running:
+            kernel.wait_until(lambda: not kernel.cgroup_pids(daemon.cgroups()), f"{what}: no process is left", 5)
+        directories = list((daemon.state_dir / "containers").glob("*"))
+        assert len(directories) == len(containers), f"{what}: {directories}"
+        assert not list((daemon.state_dir / "tmp").glob("*")), what
+        if not running:
+            assert not list((daemon.run_dir / "containers").glob("*")) or containers, what
+
+    def state(self, daemon):
+        bridges = {item["name"]: item["revision"] for item in daemon.items("bridges")}
+        containers = {item["name"]: item["status"]["state"] for item in daemon.items("containers")}
+        return bool(bridges), containers.get("c1", "absent")
+
+
+def learn(daemon, story):
+    """(step, failpoint) pairs in the order they are reached."""
+    log = daemon.home / "failpoints"
+    daemon.restart(SOVIRT_FAILPOINT_LOG=str(log))
+    pairs = []
+    for index, step in enumerate(story.steps):
+        log.write_text("")
+        status = story.ask(daemon, step)
+        assert status in (200, 201, 204), f"{step[0]}: {status} {daemon.log_tail()}"
+        names = list(dict.fromkeys(log.read_text().split()))
+        pairs += [(index, name) for name in names]
+    return pairs
+
+
+def interrupted(daemon, story, index, name):
+    """One run of the story in which the daemon is killed at `name` during step `index`."""
+    what = f"killed at {name} during {story.steps[index][0]}"
+    for step in story.steps[:index]:
+        assert story.ask(daemon, step) in (200, 201, 204), f"{what}: before it, {step[0]} fails"
+    before = story.state(daemon)
+    daemon.restart(SOVIRT_FAILPOINT=f"{name}:kill")
+    if daemon.process.poll() is None:
+        status = story.ask(daemon, story.steps[index])
+        assert status is None, f"{what}: it answered {status}, the failpoint was not reached"
+    daemon.restart()
+    found = story.state(daemon)
+    story.check(daemon, what)
+    status = story.ask(daemon, story.steps[index])
+    allowed = (200, 201, 204) if story.steps[index][1] == "PUT" else (204, 404)
+    assert status in allowed, f"{what}: the same request again answers {status}; {before} -> {found}; {daemon.log_tail(4)}"
+    story.check(daemon, f"{what}, and asked again")
+    for step in story.steps[index + 1:]:
+        assert story.ask(daemon, step) in (200, 201, 204), f"{what}: after it, {step[0]} fails"
+    story.check(daemon, f"{what}, and all taken down")
+
+
+@test("crash-failpoint-sweep", seconds=900)
+def sweep(lab):
+    daemon = lab.new_daemon()
+    story = Story(lab.name("br"))
+    log = daemon.home / "startup"
+    daemon.restart(SOVIRT_FAILPOINT_LOG=str(log))
+    startup = set(log.read_text().split()) if log.exists() else set()
+    pairs = learn(daemon, story)
+    if not pairs:
+        raise Skip("this build has no failpoints (use the dev preset)")
+    print(f"  {len(pairs)} failpoints in {len(story.steps)} steps; {len(startup)} more while it starts")
+    daemon.restart()
+    started = time.monotonic()
+    for index, name in pairs:
+        if name not in startup:
+            interrupted(daemon, story, index, name)
+    print(f"  swept in {time.monotonic() - started:.0f} s")
+
+
+@test("crash-failpoint-errors-roll-back", seconds=600)
+def errors(lab):
+    daemon = lab.new_daemon()
+    story = Story(lab.name("br"))
+    pairs = learn(daemon, story)
+    if not pairs:
+        raise Skip("this build has no failpoints (use the dev preset)")
+    for index, name in pairs:
+        what = f"ENOSPC at {name} during {story.steps[index][0]}"
+        daemon.restart()
+        for step in story.steps[:index]:
+            assert story.ask(daemon, step) in (200, 201, 204), f"{what}: before it, {step[0]} fails"
+        before = story.state(daemon)
+        daemon.restart(SOVIRT_FAILPOINT=f"{name}:error=ENOSPC")
+        status = story.ask(daemon, story.steps[index])
+        after = story.state(daemon)
+        assert daemon.process.poll() is None, f"{what}: it died"
+        if status is not None and status >= 400:
+            forward = story.steps[index][0] in ("stop", "delete container", "delete bridge")
+            assert forward or after == before, f"{what}: answered {status}, but {before} became {after}"
+        daemon.restart()
+        story.check(daemon, what)
+        for step in story.steps[index:]:
+            assert story.ask(daemon, step) in (200, 201, 204, 404), f"{what}: after it, {step[0]} fails"
+        daemon.remove_all()
