@@ -5,33 +5,31 @@
 #include <sched.h>
 
 #include <cerrno>
-#include <exception>
-#include <optional>
+#include <cstdlib>
 #include <string>
-#include <system_error>
-#include <thread>
 
 namespace sovirt::netlink {
 namespace {
 
-// Runs `work` in a thread of its own to its end; what it throws is thrown here.
-template <class Work>
-void in_own_thread(Work work) {
-  std::exception_ptr failure;
-  try {
-    std::thread thread{[&] {
-      try {
-        work();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    }};
-    thread.join();
-  } catch (const std::system_error& error) {
-    throw errno_error(error.code().value(), "clone", "a thread for a network namespace");
-  }
-  if (failure) std::rethrow_exception(failure);
+unique_fd open_namespace(const char* path) {
+  unique_fd fd{::open(path, O_RDONLY | O_CLOEXEC)};
+  if (!fd) throw errno_error("open", path);
+  return fd;
 }
+
+// Brings the thread back to the namespace it is in now.
+class Homecoming {
+ public:
+  Homecoming() : home_(open_namespace("/proc/thread-self/ns/net")) {}
+  Homecoming(const Homecoming&) = delete;
+  Homecoming& operator=(const Homecoming&) = delete;
+  ~Homecoming() {
+    if (::setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
+  }
+
+ private:
+  unique_fd home_;
+};
 
 void set_loopback_up(Socket& socket) {
   Batch batch;
@@ -43,32 +41,20 @@ void set_loopback_up(Socket& socket) {
   expect(socket.transact(batch).front(), "RTM_NEWLINK", "lo");
 }
 
-unique_fd open_namespace(const char* path) {
-  unique_fd fd{::open(path, O_RDONLY | O_CLOEXEC)};
-  if (!fd) throw errno_error("open", path);
-  return fd;
-}
-
 }  // namespace
 
 Socket socket_in(int netns) {
-  std::optional<Socket> socket;
-  in_own_thread([&] {
-    if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns", "network namespace");
-    socket.emplace();
-  });
-  return *std::move(socket);
+  const Homecoming homecoming;
+  if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns", "network namespace");
+  return Socket{};
 }
 
 unique_fd new_netns() {
-  unique_fd netns;
-  in_own_thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) throw errno_error("unshare", "CLONE_NEWNET");
-    Socket socket;
-    set_loopback_up(socket);
-    netns = open_namespace("/proc/thread-self/ns/net");
-  });
-  return netns;
+  const Homecoming homecoming;
+  if (::unshare(CLONE_NEWNET) != 0) throw errno_error("unshare", "CLONE_NEWNET");
+  Socket socket;
+  set_loopback_up(socket);
+  return open_namespace("/proc/thread-self/ns/net");
 }
 
 unique_fd netns_of(pid_t process) {
