@@ -143,7 +143,7 @@ def home(lab):
 @test("C15-second-server-on-a-port")
 def ports(lab):
     daemon = lab.daemon
-    server = subprocess.Popen(["nsenter", "-t", str(daemon.holder.pid), "-n", "busybox", "nc", "-lk", "-p", "8080", "-e", "true"])
+    server = subprocess.Popen(["nsenter", "-t", str(daemon.holder.pid), "-n", "busybox", "nc", "-ll", "-p", "8080", "-e", "true"])
     try:
         kernel.wait_until(lambda: ":8080" in daemon.net.run("ss", "-ltn").stdout, "the host's server listens")
         daemon.container("so", isolation="chroot")
@@ -151,7 +151,7 @@ def ports(lab):
         result = daemon.execute("so", "/bin/sh", "-c", "timeout 3 nc -l -p 8080 2>&1")
         assert "in use" in result["stdout"] and result["exit_code"] != 0, result
         daemon.container("box", start=True)
-        daemon.shell("box", "nc -lk -p 8080 -e true </dev/null >/dev/null 2>&1 & sleep 0.3; netstat -ltn | grep :8080")
+        daemon.shell("box", "nc -ll -p 8080 -e true </dev/null >/dev/null 2>&1 & sleep 0.3; netstat -ltn | grep :8080")
         assert ":8080" in kernel.Netns(daemon.pid_of("box")).run("ss", "-ltn").stdout
     finally:
         server.kill()
