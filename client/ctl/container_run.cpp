@@ -1,0 +1,211 @@
+#include <memory>
+
+#include <unistd.h>
+
+#include "api/bytes.hpp"
+#include "client/ctl/json_text.hpp"
+#include "client/ctl/nouns.hpp"
+#include "client/ctl/session.hpp"
+#include "client/ctl/values.hpp"
+
+namespace sovirt::ctl {
+
+namespace {
+
+struct Verb {
+  const char *desired, *doing, *done;
+};
+
+Verb verb_of(const std::string& verb) {
+  if (verb == "stop") return {"stopped", "stopping ", "stopped"};
+  if (verb == "freeze") return {"frozen", "freezing ", "frozen"};
+  if (verb == "thaw") return {"running", "thawing ", "thawed"};
+  return {"running", "starting ", "started"};
+}
+
+struct StateOptions {
+  std::vector<std::string> names;
+  std::optional<std::string> timeout, signal;
+  bool force = false;
+};
+
+// All that a pipe holds. A terminal is not read: the command gets an empty standard input.
+std::string own_stdin() {
+  if (::isatty(STDIN_FILENO) == 1) return {};
+  constexpr std::size_t most = 8U << 20;
+  std::string all;
+  std::string block(65536, '\0');
+  for (;;) {
+    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return all;  // closed by the caller counts as empty
+    all.append(block, 0, static_cast<std::size_t>(count));
+    if (all.size() > most) throw UsageError("standard input has more than 8 MiB, which exec does not carry");
+  }
+}
+
+struct ExecOptions {
+  std::string name;
+  std::vector<std::string> words, tail, env;
+  std::optional<std::string> cwd, user, timeout;
+  bool no_stdin = false;
+};
+
+Json exec_body(const ExecOptions& options) {
+  std::vector<std::string> command = options.words;
+  command.insert(command.end(), options.tail.begin(), options.tail.end());
+  if (command.empty()) throw UsageError("no command to run", "for example: sovirtctl exec " + options.name + " -- ip a");
+  Json body{{"command", command}};
+  for (const std::string& word : options.env) {
+    auto [key, value] = pair_of("--env", word);
+    body["env"][key] = value;
+  }
+  if (options.cwd) body["cwd"] = *options.cwd;
+  if (options.user) body["user"] = *options.user;
+  if (options.timeout) body["timeout"] = static_cast<double>(duration_of("--timeout", *options.timeout).count()) / 1e9;
+  if (!options.no_stdin)
+    if (std::string input = own_stdin(); !input.empty()) body["stdin"] = std::move(input);
+  return body;
+}
+
+int exec_status(Session& session, const Json& result) {
+  if (at(result, "/truncated") == true) session.note("sovirtctl: the output was longer than the daemon keeps, and was cut");
+  if (at(result, "/timed_out") == true) {
+    session.note("sovirtctl: the command did not end in time and was killed");
+    return 9;
+  }
+  if (at(result, "/signal").is_number_integer()) return 128 + at(result, "/signal").get<int>();
+  return at(result, "/exit_code").is_number_integer() ? at(result, "/exit_code").get<int>() : 1;
+}
+
+int exec(Session& session, const ExecOptions& options) {
+  const Json body = exec_body(options);
+  const auto answer = session.change("POST", client::path_of({"v1", "containers", options.name, "exec"}), body, "running " + text(body["command"][0]) + " in " + options.name);
+  if (!answer) return 0;
+  if (session.for_people() || session.globals().format == Format::name) {
+    session.print(text(answer->body, "/stdout"));
+    const std::string errors = text(answer->body, "/stderr");
+    std::fflush(stdout);
+    std::fwrite(errors.data(), 1, errors.size(), stderr);
+  } else {
+    session.show_document(answer->body);
+  }
+  return exec_status(session, answer->body);
+}
+
+}  // namespace
+
+void make_container_state(Command& command, const std::string& verb) {
+  auto options = std::make_shared<StateOptions>();
+  command.positionals("NAME", "containers to " + verb, options->names, Names::containers);
+  if (verb == "stop") {
+    command.option("-t,--timeout", "TIME", "how long to wait for its init before killing (default: the container's stop timeout)", options->timeout);
+    command.flag("-f,--force", "kill at once", options->force);
+  }
+  command.example("sovirtctl " + verb + " sodebian");
+  command.runs([options, verb](Session& session) {
+    Json body{{"desired", verb_of(verb).desired}};
+    if (options->force) body["force"] = true;
+    if (options->timeout) body["timeout"] = seconds_of("--timeout", *options->timeout);
+    return for_each_name(session, options->names, [&](const std::string& name) {
+      const auto answer = session.change("PUT", client::path_of({"v1", "containers", name, "state"}), body, verb_of(verb).doing + name);
+      if (answer) session.show_done("container/" + name, verb_of(verb).done, answer->body);
+    });
+  });
+}
+
+void make_container_restart(Command& command) {
+  auto options = std::make_shared<StateOptions>();
+  command.positionals("NAME", "containers to restart", options->names, Names::containers);
+  command.option("-t,--timeout", "TIME", "how long to wait for its init before killing", options->timeout);
+  command.example("sovirtctl restart sodebian");
+  command.runs([options](Session& session) {
+    Json body = Json::object();
+    if (options->timeout) body["timeout"] = seconds_of("--timeout", *options->timeout);
+    return for_each_name(session, options->names, [&](const std::string& name) {
+      const auto answer = session.change("POST", client::path_of({"v1", "containers", name, "actions", "restart"}), body, "restarting " + name);
+      if (answer) session.show_done("container/" + name, "restarted", answer->body);
+    });
+  });
+}
+
+void make_container_kill(Command& command) {
+  auto options = std::make_shared<StateOptions>();
+  command.positionals("NAME", "containers whose init gets the signal", options->names, Names::containers);
+  command.option("-s,--signal", "SIGNAL", "a name such as TERM or HUP (default KILL)", options->signal);
+  command.example("sovirtctl container kill sodebian --signal HUP");
+  command.runs([options](Session& session) {
+    const std::string signal = options->signal.value_or("KILL");
+    return for_each_name(session, options->names, [&](const std::string& name) {
+      if (session.change("POST", client::path_of({"v1", "containers", name, "actions", "kill"}), Json{{"signal", signal}}, "signalling " + name))
+        session.show_done("container/" + name, "was sent " + signal);
+    });
+  });
+}
+
+void make_container_exec(Command& command) {
+  auto options = std::make_shared<ExecOptions>();
+  command.positional("NAME", "name of the container", options->name, Names::containers);
+  command.positionals("COMMAND", "command and arguments; put -- before it if it has options", options->words, Names::none, false);
+  command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options->env);
+  command.option("--cwd", "DIR", "working directory", options->cwd);
+  command.option("--user", "UID:GID", "who it runs as", options->user);
+  command.option("--timeout", "TIME", "kill it after this time", options->timeout);
+  command.flag("-n,--no-stdin", "do not read standard input, for use in loops", options->no_stdin);
+  command.tail("COMMAND", options->tail);
+  command.about("Sends standard input, unless it is a terminal, and exits with the command's status (128 + N if signal N ended it).");
+  command.example("sovirtctl exec sodebian -- ip a");
+  command.example("echo 'echo $HOSTNAME' | sovirtctl exec sodebian -- /bin/bash -s");
+  command.runs([options](Session& session) { return exec(session, *options); });
+}
+
+void make_container_log(Command& command) {
+  struct LogOptions {
+    std::string name;
+    std::optional<std::string> since;
+    bool follow = false;
+  };
+  auto options = std::make_shared<LogOptions>();
+  command.positional("NAME", "name of the container", options->name, Names::containers);
+  command.flag("-f,--follow", "go on with what is written later", options->follow);
+  command.option("--since", "BYTE", "begin at this offset of the log", options->since);
+  command.about("What the container wrote to its console, as it is.");
+  command.example("sovirtctl logs sodebian");
+  command.runs([options](Session& session) {
+    client::Query query;
+    if (options->since) query.emplace_back("since", std::to_string(integer_of("--since", *options->since)));
+    if (options->follow) query.emplace_back("follow", "true");
+    session.stream(client::with_query(client::path_of({"v1", "containers", options->name, "log"}), query), "*/*", [&](std::string_view bytes) {
+      session.print(bytes);
+      std::fflush(stdout);
+      return true;
+    });
+    return 0;
+  });
+}
+
+void make_container_rm(Command& command) {
+  make_rm(command, "container", "containers", Names::containers);
+  command.example("sovirtctl rm sodebian");
+}
+
+void add_container(Command& root) {
+  Command& container = root.command("container", "containers: create, start, look into, delete").alias("containers");
+  make_container_ls(container.command("ls", "list the containers"));
+  make_container_show(container.command("show", "show one container: process, network, resources"));
+  make_container_create(container.command("create", "create a container, or bring it to what is asked"));
+  make_container_set(container.command("set", "change a container"));
+  make_container_state(container.command("start", "start containers"), "start");
+  make_container_state(container.command("stop", "shut containers down"), "stop");
+  make_container_restart(container.command("restart", "stop and start containers"));
+  make_container_state(container.command("freeze", "suspend all processes of containers"), "freeze");
+  make_container_state(container.command("thaw", "let frozen containers go on"), "thaw");
+  make_container_kill(container.command("kill", "send a signal to a container's init"));
+  make_container_exec(container.command("exec", "run a command in a container"));
+  make_container_log(container.command("log", "print the console's log").alias("logs"));
+  make_container_rm(container.command("rm", "delete containers and their files"));
+  make_history(container.command("history", "list its revisions and who made them").example("sovirtctl container history sodebian"), "container", "containers", Names::containers);
+  make_revert(container.command("revert", "bring back an earlier revision").example("sovirtctl container revert sodebian 1"), "container", "containers", Names::containers);
+}
+
+}  // namespace sovirt::ctl

@@ -1,0 +1,24 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/json.hpp"
+#include "client/ctl/command.hpp"
+
+namespace sovirt::ctl {
+
+// The options of `container create` and `container set`, as written.
+struct ContainerOptions {
+  std::string name;
+  std::optional<std::string> image, hostname, isolation, cwd, user, memory, cpus, cpu_weight, pids, autostart, boot_priority, boot_delay, stop_timeout;
+  std::vector<std::string> nics, env, labels, remove_env, command;
+  bool only_new = false, start = false, no_nics = false;
+};
+
+Json container_body(const ContainerOptions&);     // for PUT
+Json container_changes(const ContainerOptions&);  // for PATCH: only what was named; "none" removes a limit
+
+void add_container_spec_options(Command&, ContainerOptions&);
+
+}  // namespace sovirt::ctl

@@ -1,0 +1,18 @@
+#include "client/ctl/nouns.hpp"
+
+namespace sovirt::ctl {
+
+void add_short_forms(Command& root) {
+  make_container_ls(root.command("ls", "list the containers (container ls)"));
+  make_container_show(root.command("show", "show a container (container show)"));
+  make_container_state(root.command("start", "start containers (container start)"), "start");
+  make_container_state(root.command("stop", "shut containers down (container stop)"), "stop");
+  make_container_restart(root.command("restart", "restart containers (container restart)"));
+  make_container_exec(root.command("exec", "run a command in a container (container exec)"));
+  make_container_log(root.command("logs", "print a container's log (container log)"));
+  make_container_rm(root.command("rm", "delete containers (container rm)"));
+  make_event_watch(root.command("events", "print events as they happen (event watch)"));
+  make_host_check(root.command("check", "what containers need of this host (host check)"));
+}
+
+}  // namespace sovirt::ctl

@@ -1,0 +1,111 @@
+#include "client/ctl/values.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "api/bytes.hpp"
+#include "client/ctl/command.hpp"
+#include "client/ctl/parser.hpp"
+
+namespace sovirt::ctl {
+
+namespace {
+
+[[noreturn]] void wrong(const std::string& option, const std::string& text, const std::string& wanted) {
+  throw UsageError(option + ": '" + text + "' is not " + wanted);
+}
+
+}  // namespace
+
+std::pair<std::string, std::string> pair_of(const std::string& option, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) wrong(option, text, "of the form KEY=VALUE");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::int64_t integer_of(const std::string& option, const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || problem != std::errc{} || end != text.data() + text.size()) wrong(option, text, "a whole number");
+  return value;
+}
+
+std::uint64_t size_of(const std::string& option, const std::string& text) {
+  const auto bytes = parse_bytes(text);
+  if (!bytes) wrong(option, text, "a size such as 512M or 2G");
+  return *bytes;
+}
+
+std::chrono::nanoseconds duration_of(const std::string& option, const std::string& text) {
+  const bool bare = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const auto duration = parse_duration(bare ? text + "s" : text);
+  if (!duration) wrong(option, text, "a time such as 10s, 2m or 500ms");
+  return *duration;
+}
+
+std::int64_t seconds_of(const std::string& option, const std::string& text) {
+  return std::chrono::ceil<std::chrono::seconds>(duration_of(option, text)).count();
+}
+
+bool yes_no_of(const std::string& option, const std::string& text) {
+  if (text == "yes" || text == "on" || text == "true") return true;
+  if (text == "no" || text == "off" || text == "false") return false;
+  wrong(option, text, "yes or no");
+}
+
+std::int64_t microseconds_of_cpus(const std::string& option, const std::string& text) {
+  double cpus = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), cpus, std::chars_format::fixed);
+  if (text.empty() || problem != std::errc{} || end != text.data() + text.size() || !(cpus > 0) || cpus > 1e6)
+    wrong(option, text, "a number of CPUs such as 0.5 or 2");
+  return std::llround(cpus * 100'000);
+}
+
+Json nic_of(const std::string& text) {
+  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu"};
+  Json nic = Json::object();
+  Json addresses = Json::array();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const auto [key, value] = pair_of("--nic", text.substr(begin, end - begin));
+    begin = end + 1;
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      const std::string close = nearest(key, keys);
+      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu" : "did you mean '" + close + "'?");
+    }
+    if (key == "address") addresses.push_back(value);
+    else if (nic.contains(key)) throw UsageError("--nic: '" + key + "' is there twice");
+    else if (key == "mtu") nic[key] = integer_of("--nic mtu", value);
+    else nic[key] = value;
+  }
+  if (!nic.contains("bridge")) throw UsageError("--nic: 'bridge' is missing", "for example --nic bridge=brso1,address=172.16.2.10/24");
+  if (!addresses.empty()) nic["addresses"] = std::move(addresses);
+  return nic;
+}
+
+Json label_changes(const std::vector<std::string>& words) {
+  Json labels = Json::object();
+  for (const std::string& word : words) {
+    if (word.find('=') == std::string::npos && word.size() > 1 && word.back() == '-') {
+      labels[word.substr(0, word.size() - 1)] = nullptr;
+      continue;
+    }
+    auto [key, value] = pair_of("--label", word);
+    labels[key] = value;
+  }
+  return labels;
+}
+
+Json labels_of(const std::vector<std::string>& words) {
+  Json labels = Json::object();
+  for (const std::string& word : words) {
+    auto [key, value] = pair_of("--label", word);
+    labels[key] = value;
+  }
+  return labels;
+}
+
+}  // namespace sovirt::ctl
