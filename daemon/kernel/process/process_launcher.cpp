@@ -1,0 +1,186 @@
+#include "daemon/kernel/process/process_launcher.hpp"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "daemon/base/error.hpp"
+#include "daemon/kernel/process/console_log.hpp"
+#include "daemon/kernel/process/container_launch.hpp"
+#include "daemon/kernel/process/exec_session.hpp"
+#include "daemon/kernel/process/monitor_client.hpp"
+#include "daemon/launcher/process_file.hpp"
+
+namespace sovirt {
+namespace {
+
+using namespace process;
+using Json = nlohmann::json;
+
+class ProcessLauncher final : public Launcher {
+ public:
+  explicit ProcessLauncher(LauncherOptions options)
+      : options_(std::move(options)), run_(options_.directory, options_.boot_id), watcher_(run_) {
+    if (options_.spare) spares_ = std::make_unique<SparePool>(options_.program, options_.cgroups);
+  }
+  ~ProcessLauncher() override;
+
+  std::unique_ptr<Launch> begin(const LaunchSpec&, unique_fd rootfs) override;
+  std::optional<MonitorReport> report(std::string_view uid) override;
+  void forget(std::string_view uid) override;
+  std::vector<std::string> known() override { return run_.list(); }
+  void signal(std::string_view uid, int signal) override;
+  ExecResult exec(std::string_view uid, const ExecRequest&, std::size_t limit) override;
+  void on_exit(ExitListener listener) override { watcher_.set_listener(std::move(listener)); }
+  void watch(std::string_view uid) override { watcher_.watch(uid); }
+  Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override {
+    return read_console_log(log_path, since, most);
+  }
+
+ private:
+  struct Placed { MonitorProcess monitor; unique_fd group_v2; };
+  Placed place(const std::string& group);
+  void give_name(const Spare&, const std::string& group);
+  void send_launch(int control, const LaunchSpec&, int rootfs, int group_v2);
+  std::string process_json(std::string_view uid, const ExecRequest&) const;
+
+  LauncherOptions options_;
+  RunDirectory run_;
+  ExitWatcher watcher_;
+  std::unique_ptr<SparePool> spares_;
+};
+
+ProcessLauncher::~ProcessLauncher() {
+  spares_.reset();
+  try {
+    const auto groups = options_.cgroups.groups();
+    const bool there = std::find(groups.begin(), groups.end(), monitors_group) != groups.end();
+    if (there && options_.cgroups.processes(monitors_group).empty()) options_.cgroups.remove(monitors_group);
+  } catch (const Error&) {
+    // Another's launch may have come in between: the group is used again.
+  }
+}
+
+std::unique_ptr<Launch> ProcessLauncher::begin(const LaunchSpec& spec, unique_fd rootfs) {
+  const auto processes = run_.processes(spec.uid);
+  if (processes && launch::open_process(processes->init.pid, processes->init.start_ticks))
+    throw Error{Code::conflict, spec.name + " is running already"};
+  Placed placed = place(spec.group);
+  // From here on its end undoes what was begun, whatever is thrown.
+  auto launch = std::make_unique<ContainerLaunch>(std::move(placed.monitor), spec.uid, spec.name, run_, watcher_, spares_.get());
+  if (!spec.limits.empty()) options_.cgroups.set_limits(spec.group, spec.limits);
+  send_launch(launch->control(), spec, rootfs.get(), placed.group_v2.get());
+  return launch;
+}
+
+ProcessLauncher::Placed ProcessLauncher::place(const std::string& group) {
+  CgroupTree& cgroups = options_.cgroups;
+  auto spare = spares_ ? spares_->take() : std::nullopt;
+  if (spare && !spare->group.empty()) give_name(*spare, group);
+  else cgroups.create(group);
+  CgroupPlacement placement = cgroups.placement(group);
+  if (spare) return {std::move(spare->monitor), std::move(placement.directory_v2)};
+  MonitorProcess monitor{options_.program, cgroups, placement, false};
+  return {std::move(monitor), std::move(placement.directory_v2)};
+}
+
+// The caller may have made the group already; nothing is in it yet, so the spare's can take its place.
+void ProcessLauncher::give_name(const Spare& spare, const std::string& group) {
+  CgroupTree& cgroups = options_.cgroups;
+  try {
+    cgroups.rename(spare.group, group);
+  } catch (const Error& error) {
+    if (error.code() != Code::exists) throw;
+    cgroups.remove(group);
+    cgroups.rename(spare.group, group);
+  }
+}
+
+void ProcessLauncher::send_launch(int control, const LaunchSpec& spec, int rootfs, int group_v2) {
+  const RunDirectory::Prepared prepared = run_.prepare(spec.uid, spec.config_json);
+  launch::Launch message{};
+  message.log_bytes = spec.log_bytes;
+  message.chroot = spec.isolation == Isolation::chroot;
+  message.has_v2 = group_v2 >= 0;
+  const std::string folder = run_.path(spec.uid);
+  if (folder.size() >= sizeof message.run_directory || spec.log_path.size() >= sizeof message.log_path)
+    throw Error{Code::invalid, "the path of the run or state directory is too long"};
+  launch::copy_text(message.boot_id, options_.boot_id);
+  launch::copy_text(message.run_directory, folder);
+  launch::copy_text(message.log_path, spec.log_path);
+  const int fds[] = {prepared.config.get(), rootfs, prepared.folder.get(), group_v2};
+  const std::span<const int> given{fds, group_v2 >= 0 ? 4u : 3u};
+  // A monitor that is gone already is noticed by go().
+  launch::send_message(control, launch::Type::launch, message, given);
+}
+
+std::optional<MonitorReport> ProcessLauncher::report(std::string_view uid) {
+  if (const auto processes = ask_status(run_, uid)) return MonitorReport{true, *processes, std::nullopt};
+  const auto processes = run_.processes(uid);
+  if (const auto exit = run_.exit(uid)) return MonitorReport{false, processes.value_or(Launched{}), exit};
+  if (!processes) return std::nullopt;
+  if (launch::open_process(processes->init.pid, processes->init.start_ticks)) return MonitorReport{true, *processes, std::nullopt};
+  // Its monitor was killed and then it ended: nobody knows how.
+  const Time now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+  return MonitorReport{false, *processes, ExitStatus{std::nullopt, std::nullopt, now}};
+}
+
+void ProcessLauncher::forget(std::string_view uid) {
+  const auto processes = run_.processes(uid);
+  if (processes && launch::open_process(processes->init.pid, processes->init.start_ticks))
+    throw Error{Code::conflict, "a container that runs cannot be forgotten"};
+  watcher_.forget(uid);
+  run_.remove(uid);
+}
+
+void ProcessLauncher::signal(std::string_view uid, int signal) {
+  const auto processes = run_.processes(uid);
+  const unique_fd init = processes ? launch::open_process(processes->init.pid, processes->init.start_ticks) : unique_fd{};
+  if (!init) throw Error{Code::conflict, "the container is not running"};
+  if (::syscall(SYS_pidfd_send_signal, init.get(), signal, nullptr, 0) == 0) return;
+  if (errno == EINVAL) throw Error{Code::invalid, "there is no signal " + std::to_string(signal)};
+  if (errno == ESRCH) throw Error{Code::conflict, "the container is not running"};
+  throw errno_error("pidfd_send_signal");
+}
+
+ExecResult ProcessLauncher::exec(std::string_view uid, const ExecRequest& request, std::size_t limit) {
+  if (request.command.empty()) throw Error{Code::invalid, "there is nothing to execute"};
+  unique_fd connection = connect_monitor(run_, uid);
+  if (!connection) {
+    const auto state = report(uid);
+    if (!state || !state->running) throw Error{Code::conflict, "the container is not running"};
+    throw Error{Code::conflict, "the container runs without its monitor"}.with_hint("restart the container");
+  }
+  return run_exec(std::move(connection), process_json(uid, request), request, limit);
+}
+
+// What the container's own first process has, changed as the request says.
+std::string ProcessLauncher::process_json(std::string_view uid, const ExecRequest& request) const {
+  const auto text = run_.config(uid);
+  const Json config = text ? Json::parse(*text, nullptr, false) : Json{};
+  if (!config.is_object() || !config.contains("process")) throw Error{Code::internal, "config.json of the container is damaged"};
+  Json process = config.at("process");
+  process["terminal"] = false;
+  process["args"] = request.command;
+  if (!request.cwd.empty()) process["cwd"] = request.cwd;
+  if (request.user) process["user"] = Json{{"uid", request.user->uid}, {"gid", request.user->gid}};
+  std::vector<std::string> env;
+  for (const auto& [name, value] : request.env) env.push_back(name + "=" + value);
+  for (const Json& old : process.value("env", Json::array())) {
+    const std::string variable = old.get<std::string>();
+    if (!request.env.contains(variable.substr(0, variable.find('=')))) env.push_back(variable);
+  }
+  process["env"] = env;
+  return process.dump();
+}
+
+}  // namespace
+
+std::unique_ptr<Launcher> make_launcher(LauncherOptions options) {
+  return std::make_unique<ProcessLauncher>(std::move(options));
+}
+
+}  // namespace sovirt

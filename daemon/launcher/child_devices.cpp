@@ -1,0 +1,68 @@
+#include "daemon/launcher/child_devices.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace sovirt::launch::child {
+namespace {
+
+struct Node { const char* path; unsigned major, minor; };
+constexpr Node nodes[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/full", 1, 7},
+                          {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+
+struct Link { const char* path; const char* to; };
+constexpr Link links[] = {{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
+                          {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
+                          {"/dev/ptmx", "pts/ptmx"}};
+
+}  // namespace
+
+void make_devices(const Reporter& report, const Root& root) noexcept {
+  const mode_t before = ::umask(0);
+  for (const Node& node : nodes) {
+    if (::mknod(node.path, S_IFCHR | 0666, makedev(node.major, node.minor)) == 0 || errno == EEXIST) continue;
+    // Nobody may make a node in a user namespace: the host's own then.
+    report.must(errno == EPERM, "mknod", node.path);
+    root.bind_from_host(node.path, node.path, 0, false);
+  }
+  for (const Link& link : links)
+    report.must(::symlink(link.to, link.path) == 0 || errno == EEXIST, "symlink", link.path);
+  ::umask(before);
+}
+
+int make_console(const Reporter& report, const ProcessPlan& process, bool own_dev) noexcept {
+  const char* ptmx = own_dev ? "/dev/pts/ptmx" : "/dev/ptmx";
+  const int master = ::open(ptmx, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  report.must(master >= 0, "console", ptmx);
+  const int unlock = 0;
+  int number = 0;
+  report.must(::ioctl(master, TIOCSPTLCK, &unlock) == 0, "console", "unlock");
+  report.must(::ioctl(master, TIOCGPTN, &number) == 0, "console", "number");
+  const winsize size{process.rows, process.columns, 0, 0};
+  report.must(::ioctl(master, TIOCSWINSZ, &size) == 0, "console", "size");
+  int terminal = -1;
+  if (own_dev) {
+    char path[32];
+    std::snprintf(path, sizeof path, "/dev/pts/%d", number);
+    make_target(report, "/dev/console", false);
+    report.must(::mount(path, "/dev/console", nullptr, MS_BIND, nullptr) == 0, "console", "bind");
+    // Opened by this name, so that ttyname(3) finds it.
+    terminal = ::open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  } else {
+    terminal = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  }
+  report.must(terminal >= 0, "console", "open");
+  report.hand_over_console(master);
+  ::close(master);
+  return terminal;
+}
+
+}  // namespace sovirt::launch::child

@@ -1,0 +1,100 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "daemon/base/unique_fd.hpp"
+
+// What sovirtd, a monitor, its agent and a child that is being set up say to each other: one SOCK_SEQPACKET
+// packet a message, descriptors with it by SCM_RIGHTS. A monitor outlives the daemon that started it, so a newer
+// daemon must understand it: layouts never change, new needs get a new Type.
+namespace sovirt::launch {
+
+inline constexpr std::uint8_t protocol_version = 1;
+
+enum class Type : std::uint8_t {
+  // daemon -> monitor, on the socket it was started with
+  prepare = 1,   // Prepare; descriptors: cgroup.procs of the monitors' groups, then of the container's
+  launch,        // Launch; descriptors: config.json, rootfs, run directory[, v2 directory]
+  go,            // descriptor: the network namespace, if it has one
+  // monitor -> daemon
+  launched,      // Processes
+  failed,        // Failure
+  exited,        // Ended
+  // anybody -> monitor.sock, one request a connection
+  status = 20,   // answered by Processes as `launched`
+  subscribe,     // answered by `exited` when it is so
+  exec,          // descriptors: process.json, stdin, stdout, stderr; answered by `failed` or, at its end, `exited`.
+                 // The end of the connection, or of its writing half, kills all that it started
+  // monitor -> agent
+  clone_init = 40,  // descriptors: config.json, rootfs, channel[, v2 directory]
+  clone_exec,       // CloneExec; descriptors: process.json, pidfd of init, channel, stdin, stdout, stderr[, v2 directory]
+  leave,            // descriptor: the cgroup.procs to move to
+  // agent -> monitor
+  cloned = 60,   // Cloned
+  // child -> monitor, on its channel
+  console = 80,  // descriptor: the pty's master
+  executing,     // the next thing is execve; the end of the channel then means that it succeeded
+};
+
+struct Prepare { std::uint16_t monitor_groups, container_groups; std::uint8_t needs_attach, spare; };
+struct Launch {
+  std::uint64_t log_bytes;
+  std::uint8_t chroot, has_v2;
+  char boot_id[40];
+  char run_directory[1024];
+  char log_path[1024];      // "": no log is kept
+};
+struct Process { std::int32_t pid; std::uint32_t reserved; std::uint64_t start_ticks; };
+struct Processes { Process init, monitor; };
+struct Failure { std::int32_t error; char stage[32]; char object[220]; };
+struct Ended { std::int32_t code, signal; std::int64_t at_us; };  // -1: not so
+struct CloneExec { std::uint64_t namespaces; std::uint8_t has_v2; };
+struct Cloned { std::int32_t pid; std::int32_t reserved; std::uint64_t namespaces; };
+
+struct Received {
+  Type type{};
+  std::vector<std::byte> body;
+  std::vector<unique_fd> fds;
+
+  template <class T> T as() const;  // zero-filled where the message is shorter
+};
+
+// false with errno set: not sent. Never raises SIGPIPE. Allocates nothing.
+bool send_message(int socket, Type, std::span<const std::byte> body, std::span<const int> fds = {}) noexcept;
+template <class T>
+bool send_message(int socket, Type type, const T& body, std::span<const int> fds = {}) noexcept {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return send_message(socket, type, std::as_bytes(std::span{&body, 1}), fds);
+}
+inline bool send_message(int socket, Type type) noexcept { return send_message(socket, type, std::span<const std::byte>{}); }
+
+// nullopt: the other side is gone (or sent nonsense, which is the same). Throws Error{timed_out}; timeout_ms -1: none.
+std::optional<Received> receive_message(int socket, int timeout_ms);
+
+struct SocketPair { unique_fd one, other; };
+SocketPair socket_pair();
+
+template <std::size_t N>
+void copy_text(char (&to)[N], std::string_view from) noexcept {
+  const std::size_t n = from.size() < N - 1 ? from.size() : N - 1;
+  for (std::size_t i = 0; i < n; ++i) to[i] = from[i];
+  to[n] = '\0';
+}
+Failure make_failure(int error, std::string_view stage, std::string_view object) noexcept;
+
+void copy_bytes(void* to, std::size_t size, const std::vector<std::byte>& from) noexcept;
+template <class T>
+T Received::as() const {
+  static_assert(std::is_trivially_copyable_v<T>);
+  T value{};
+  copy_bytes(&value, sizeof value, body);
+  return value;
+}
+
+}  // namespace sovirt::launch
