@@ -22,8 +22,8 @@ def main_job(lab):
     assert re.search(r"sobox\s+running.*172\.31\.40\.10", listed), listed
     daemon.ctl("stop", "sobox")
     assert daemon.state_of("sobox") == "stopped"
-    daemon.ctl("container", "delete", "sobox")
-    daemon.ctl("bridge", "delete", bridge)
+    daemon.ctl("container", "rm", "sobox")
+    daemon.ctl("bridge", "rm", bridge)
     assert set(daemon.net.links()) == {"lo"}
 
 
@@ -42,7 +42,7 @@ def as_json(lab):
 def errors(lab):
     daemon = lab.daemon
     daemon.container("c1", start=True)
-    result = daemon.ctl("container", "delete", "c1", check=False)
+    result = daemon.ctl("container", "rm", "c1", check=False)
     assert result.returncode not in (0, 1, 2) or result.returncode, result
     assert "running" in result.stderr and not result.stdout, result
     missing = daemon.ctl("container", "get", "nosuch", check=False)

@@ -17,7 +17,7 @@ LAYERS = {
     "daemon/base": {"daemon/base"},
     "api": {"api", "daemon/base"},
     "daemon/domain": {"daemon/domain", "api", "daemon/base"},
-    "daemon/kernel": {"daemon/kernel", "daemon/domain", "api", "daemon/base"},
+    "daemon/kernel": {"daemon/kernel", "daemon/launcher", "daemon/domain", "api", "daemon/base"},   # the monitor's protocol is its own
     "daemon/store": {"daemon/store", "daemon/domain", "api", "daemon/base"},
     "daemon/async": {"daemon/async", "daemon/base"},
     "daemon/server": {"daemon/server", "daemon/async", "daemon/domain", "api", "daemon/base"},
@@ -118,6 +118,16 @@ def raw_resources(path, code):
         yield line_of(code, found.start()), f"not here: {found.group(0).strip()}"
 
 
+def documented_problems():
+    """Every problem code has an entry in common-errors.md with its status, and every entry is a code."""
+    codes = {code: status for status, code in re.findall(
+        r"case Code::\w+: return \{(\d+), \"([\w-]+)\"", (ROOT / "daemon/base/error.cpp").read_text())}
+    entries = dict(re.findall(r"^### ([\w-]+)\n(\d+)\.", (ROOT / "proto-docs/common-errors.md").read_text(), re.M))
+    for code in sorted(codes.keys() | entries.keys()):
+        if codes.get(code) != entries.get(code):
+            yield f"proto-docs/common-errors.md: {code} is {codes.get(code)} in error.cpp and {entries.get(code)} there"
+
+
 RULES = {"layers": includes, "coroutine-traps": coroutine_traps, "foreign-paths": foreign_paths,
          "raw-resources": raw_resources}
 
@@ -135,7 +145,7 @@ def sources():
 
 
 def run():
-    findings = {rule: [] for rule in RULES}
+    findings = {rule: [] for rule in RULES} | {"documented-problems": list(documented_problems())}
     count = 0
     for name, code in sources():
         count += 1
