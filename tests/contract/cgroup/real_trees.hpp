@@ -1,0 +1,28 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/domain/ports/cgroup_tree.hpp"
+#include "daemon/kernel/cgroup/hierarchies.hpp"
+
+namespace sovirt::test {
+
+enum class Versions { all, v1_only, v2_only };
+
+// The hierarchies of this host that a test may use as if it had no others.
+std::vector<CgroupHierarchy> hierarchies_of(Versions);
+
+// A tree of this test process alone. Its directories carry our pid, so that the first use in a later run can kill
+// and remove what a run that died left behind. Empty: this host has none of those hierarchies, or we are not root.
+struct RealTree {
+  std::string instance;
+  std::unique_ptr<CgroupTree> tree;
+};
+RealTree make_real_tree(Versions);
+
+void empty_tree(CgroupTree&);  // kills and removes every group
+// Puts a process into a group by the descriptors of its placement.
+void attach(CgroupTree&, const std::string& group, pid_t pid);
+
+}  // namespace sovirt::test

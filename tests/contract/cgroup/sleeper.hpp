@@ -1,0 +1,32 @@
+#pragma once
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace sovirt::test {
+
+// A child process for tests, killed and reaped at the end of its scope and dead with the test at the latest.
+class Sleeper {
+ public:
+  enum class Work { sleep, count, multiply };  // multiply: makes children that sleep, as fast as it can, up to 64
+  explicit Sleeper(Work work = Work::sleep);
+  ~Sleeper();
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+
+  pid_t pid() const noexcept { return pid_; }
+  void go();                                   // it does its work from now on; before, it only waits
+  bool dead();                                 // has ended; reaps it
+  std::uint64_t counted() const noexcept;      // grows while it runs, with Work::count
+
+ private:
+  struct Shared {
+    std::atomic<bool> go{false};
+    std::atomic<std::uint64_t> count{0};
+  };
+  pid_t pid_ = -1;
+  Shared* shared_ = nullptr;
+};
+
+}  // namespace sovirt::test

@@ -1,0 +1,278 @@
+// The kernel's tree, looked at from outside: by the files below the hierarchies' mount points.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <thread>
+
+#include "daemon/base/error.hpp"
+#include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
+#include "tests/contract/cgroup/real_trees.hpp"
+#include "tests/contract/cgroup/sleeper.hpp"
+
+namespace sovirt::test {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono_literals::operator""ms;
+using Clock = std::chrono::steady_clock;
+
+std::string slurp(const fs::path& file) {
+  std::ifstream in{file};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+void write_file(const fs::path& file, const std::string& text) {
+  std::ofstream out{file};
+  out << text << std::flush;
+  if (!out) throw std::runtime_error("cannot write " + file.string());
+}
+
+class KernelCgroups : public testing::TestWithParam<Versions> {
+ protected:
+  void SetUp() override {
+    real_ = make_real_tree(GetParam());
+    if (!real_.tree) GTEST_SKIP() << "needs root and a writable hierarchy of this version of cgroups";
+  }
+  void TearDown() override {
+    if (!real_.tree) return;
+    empty_tree(*real_.tree);
+    for (const auto& at : find_hierarchies()) EXPECT_FALSE(fs::exists(own(at))) << own(at) << " is left";
+  }
+  CgroupTree& tree() { return *real_.tree; }
+  std::vector<CgroupHierarchy> hierarchies() { return hierarchies_of(GetParam()); }
+  fs::path own(const CgroupHierarchy& at) { return fs::path{at.mount} / ("sovirt-" + real_.instance); }
+
+  // The group's file in the hierarchy that has the controller; empty where there is none.
+  std::optional<fs::path> file(const std::string& controller, const std::string& v1, const std::string& v2) {
+    std::optional<fs::path> found;
+    for (const CgroupHierarchy& at : hierarchies()) {
+      const bool here = at.version == 2 || std::count(at.controllers.begin(), at.controllers.end(), controller) > 0;
+      const fs::path path = own(at) / "web" / (at.version == 2 ? v2 : v1);
+      if (here && !found && fs::exists(path)) found = path;
+    }
+    return found;
+  }
+
+  RealTree real_;
+};
+
+std::string host_name(const testing::TestParamInfo<Versions>& info) {
+  static constexpr const char* names[] = {"AsMounted", "V1Only", "V2Only"};
+  return names[static_cast<int>(info.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Hosts, KernelCgroups, testing::Values(Versions::all, Versions::v1_only, Versions::v2_only), host_name);
+
+TEST_P(KernelCgroups, DirectoryOfTheDaemonComesAndGoes) {
+  for (const auto& at : hierarchies()) EXPECT_FALSE(fs::exists(own(at)));
+  tree().create("web");
+  tree().create("db");
+  for (const auto& at : hierarchies()) EXPECT_TRUE(fs::is_directory(own(at) / "web")) << own(at);
+  tree().remove("web");
+  for (const auto& at : hierarchies()) EXPECT_TRUE(fs::is_directory(own(at))) << own(at);
+  tree().remove("db");
+  for (const auto& at : hierarchies()) EXPECT_FALSE(fs::exists(own(at))) << own(at);
+}
+
+TEST_P(KernelCgroups, GroupsOfOthersStay) {
+  const RealTree other = make_real_tree(GetParam());
+  other.tree->create("web");
+  tree().create("web");
+  EXPECT_TRUE(tree().remove("web"));
+  EXPECT_EQ(other.tree->groups(), std::vector<std::string>{"web"});
+  EXPECT_TRUE(other.tree->remove("web"));
+}
+
+TEST_P(KernelCgroups, RemovesWhatWasNested) {
+  tree().create("web");
+  for (const auto& at : hierarchies()) {
+    fs::path deep = own(at) / "web";
+    for (int i = 0; i < 40; ++i) fs::create_directory(deep /= "n");
+    for (int i = 0; i < 20; ++i) fs::create_directory(own(at) / "web" / ("w" + std::to_string(i)));
+  }
+  EXPECT_TRUE(tree().remove("web"));
+  for (const auto& at : hierarchies()) EXPECT_FALSE(fs::exists(own(at))) << own(at);
+}
+
+TEST_P(KernelCgroups, ProcessesOfNestedGroupsBelong) {
+  Sleeper a;
+  tree().create("web");
+  attach(tree(), "web", a.pid());
+  const auto at = hierarchies().front();
+  fs::create_directory(own(at) / "web" / "inner");
+  write_file(own(at) / "web" / "inner" / "cgroup.procs", std::to_string(a.pid()));
+  EXPECT_EQ(tree().processes("web"), std::vector<pid_t>{a.pid()});
+  tree().kill("web");
+  EXPECT_TRUE(tree().processes("web").empty());
+}
+
+TEST_P(KernelCgroups, KillIsFasterThanForking) {
+  Sleeper a{Sleeper::Work::multiply};
+  tree().create("web");
+  attach(tree(), "web", a.pid());
+  a.go();
+  while (tree().processes("web").size() < 5) std::this_thread::sleep_for(1ms);
+  const auto start = Clock::now();
+  tree().kill("web");
+  EXPECT_LT(Clock::now() - start, 3000ms);
+  EXPECT_TRUE(tree().processes("web").empty());
+  EXPECT_TRUE(tree().remove("web"));
+}
+
+// One that died between the hierarchies it was being attached to.
+TEST_P(KernelCgroups, KillReachesTheHalfAttached) {
+  Sleeper a;
+  tree().create("web");
+  const auto at = hierarchies().back();
+  write_file(own(at) / "web" / "cgroup.procs", std::to_string(a.pid()));
+  tree().kill("web");
+  EXPECT_TRUE(tree().remove("web"));
+}
+
+TEST_P(KernelCgroups, LimitsAreInTheFiles) {
+  tree().create("web");
+  LimitsSpec limits;
+  const auto memory = file("memory", "memory.limit_in_bytes", "memory.max");
+  const auto pids = file("pids", "pids.max", "pids.max");
+  const auto weight = file("cpu", "cpu.shares", "cpu.weight");
+  if (!memory || !pids || !weight) GTEST_SKIP() << "the memory, pids and cpu controllers are not all on this version of cgroups";
+  limits.memory_max = 512 << 20;
+  limits.pids_max = 77;
+  limits.cpu_weight = 70;
+  limits.cpu_quota_us = 50000;
+  tree().set_limits("web", limits);
+  EXPECT_EQ(slurp(*memory), "536870912");
+  EXPECT_EQ(slurp(*pids), "77");
+  const bool v1 = weight->filename() == "cpu.shares";
+  EXPECT_EQ(slurp(*weight), v1 ? "717" : "70");
+  EXPECT_EQ(slurp(weight->parent_path() / (v1 ? "cpu.cfs_quota_us" : "cpu.max")), v1 ? "50000" : "50000 100000");
+  tree().set_limits("web", {});
+  EXPECT_EQ(slurp(*pids), "max");
+  EXPECT_EQ(slurp(*weight), v1 ? "1024" : "100");
+  EXPECT_EQ(slurp(weight->parent_path() / (v1 ? "cpu.cfs_quota_us" : "cpu.max")), v1 ? "-1" : "max 100000");
+}
+
+TEST_P(KernelCgroups, ALimitTheKernelRefusesLeavesTheOthers) {
+  tree().create("web");
+  const auto memory = file("memory", "memory.limit_in_bytes", "memory.max");
+  const auto pids = file("pids", "pids.max", "pids.max");
+  if (!memory || !pids) GTEST_SKIP() << "the memory and pids controllers are not both on this version of cgroups";
+  const std::string before = slurp(*memory);
+  LimitsSpec limits;
+  limits.memory_max = 512 << 20;
+  limits.pids_max = 1ULL << 40;  // beyond PID_MAX_LIMIT
+  try {
+    tree().set_limits("web", limits);
+    FAIL() << "taken: " << slurp(*pids);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::invalid) << error.detail();
+  }
+  EXPECT_EQ(slurp(*memory), before);
+}
+
+TEST_P(KernelCgroups, CpuTimeIsWhatTheProcessUsed) {
+  Sleeper a{Sleeper::Work::count};
+  tree().create("web");
+  attach(tree(), "web", a.pid());
+  const auto before = tree().usage("web").cpu_ns;
+  a.go();
+  std::this_thread::sleep_for(300ms);
+  tree().set_frozen("web", true);
+  const auto used = *tree().usage("web").cpu_ns - *before;
+  tree().set_frozen("web", false);  // or v1 keeps it from dying at the end of this scope
+  EXPECT_GT(used, 30'000'000u);
+  EXPECT_LT(used, 400'000'000u);
+}
+
+TEST_P(KernelCgroups, UsageIsCheap) {
+  tree().create("web");
+  Sleeper a;
+  attach(tree(), "web", a.pid());
+  std::vector<Clock::duration> rounds;
+  for (int i = 0; i < 20; ++i) {
+    const auto start = Clock::now();
+    for (int k = 0; k < 100; ++k) tree().usage("web");
+    rounds.push_back((Clock::now() - start) / 100);
+  }
+  std::nth_element(rounds.begin(), rounds.begin() + 10, rounds.end());
+  const auto nanoseconds = std::chrono::nanoseconds{rounds[10]}.count();
+  RecordProperty("usage_ns", static_cast<int>(nanoseconds));
+  std::printf("usage: %.1f us\n", static_cast<double>(nanoseconds) / 1000);
+  EXPECT_LT(nanoseconds, 150'000);  // ten times what it takes: a busy machine is no failure, a scan of the tree is
+}
+
+TEST_P(KernelCgroups, RenameTakesTheProcessesAlongOnV1Only) {
+  tree().create("web");
+  if (!tree().needs_attach()) GTEST_SKIP() << "v2 does not rename";
+  Sleeper a;
+  const CgroupPlacement placement = tree().placement("web");
+  for (const auto& at : hierarchies())
+    if (at.version == 1) write_file(own(at) / "web" / "cgroup.procs", std::to_string(a.pid()));
+  tree().rename("web", "shop");
+  EXPECT_EQ(tree().processes("shop"), std::vector<pid_t>{a.pid()});
+  for (const auto& at : hierarchies()) {
+    EXPECT_TRUE(fs::exists(own(at) / "shop")) << own(at);
+    EXPECT_FALSE(fs::exists(own(at) / "web")) << own(at);
+  }
+}
+
+TEST_P(KernelCgroups, RenameWithAProcessOnTheV2SideChangesNothing) {
+  tree().create("web");
+  const auto last = hierarchies().back();
+  if (!tree().needs_attach() || last.version != 2) GTEST_SKIP() << "only where v1 and v2 are both used";
+  Sleeper a;
+  attach(tree(), "web", a.pid());
+  try {
+    tree().rename("web", "shop");
+    FAIL() << "renamed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::conflict) << error.detail();
+  }
+  EXPECT_EQ(tree().groups(), std::vector<std::string>{"web"});
+  EXPECT_EQ(tree().processes("web"), std::vector<pid_t>{a.pid()});
+}
+
+// systemd in a container does this: moves itself into a group below and passes controllers on. Then clone3 into the
+// container's own group is EBUSY.
+TEST_P(KernelCgroups, PlacementAvoidsAGroupThatPassedItsControllersOn) {
+  tree().create("web");
+  const auto at = hierarchies().back();
+  const std::string available = at.version == 2 ? slurp(own(at) / "web" / "cgroup.controllers") : "";
+  if (available.empty()) GTEST_SKIP() << "no controller is on v2 here";
+  Sleeper a;
+  write_file(own(at) / "web" / "cgroup.subtree_control", "+" + available.substr(0, available.find(' ')));
+  attach(tree(), "web", a.pid());
+  EXPECT_EQ(tree().processes("web"), std::vector<pid_t>{a.pid()});
+  tree().kill("web");
+  EXPECT_TRUE(tree().remove("web"));
+}
+
+TEST(KernelCgroupParent, MissingOnV2IsSaid) {
+  auto hierarchies = hierarchies_of(Versions::v2_only);
+  if (hierarchies.empty()) GTEST_SKIP() << "no writable cgroup v2 here";
+  try {
+    make_cgroup_tree({"ct" + std::to_string(::getpid()), "/no/such.slice"}, hierarchies);
+    FAIL() << "made";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unavailable);
+    EXPECT_FALSE(error.hint().empty());
+  }
+}
+
+TEST(KernelCgroupParent, NoHierarchyIsUnsupported) {
+  try {
+    make_cgroup_tree({"ct" + std::to_string(::getpid()), "/"}, {});
+    FAIL() << "made";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unsupported);
+  }
+}
+
+}  // namespace
+}  // namespace sovirt::test
