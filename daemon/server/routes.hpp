@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+
+#include "daemon/server/router.hpp"
+
+namespace sovirt {
+
+// The routes of each noun. Together they are the API.
+void add_resource_routes(Router&);    // bridges, containers, images: what all kinds share
+void add_container_routes(Router&);   // state, actions, exec, log
+void add_image_routes(Router&);       // content, templates
+void add_operation_routes(Router&);
+void add_event_routes(Router&);
+void add_host_routes(Router&, std::string version);  // host, restore, audit, openapi, health; last: it writes down the others
+
+}  // namespace sovirt

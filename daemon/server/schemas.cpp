@@ -1,0 +1,167 @@
+#include "daemon/server/schemas.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace sovirt {
+namespace {
+
+// The types of fields, as they are written in the table:
+//   string integer number boolean object any time   "Name" (capital: another schema)   a|b|c (one of these words)
+//   [type] array   {type} map from string   type? may be null
+struct Field {
+  std::string_view name;      // "!name": required
+  std::string_view type;
+  std::string_view note = {};
+};
+
+struct Schema {
+  std::string_view name;
+  std::vector<Field> fields;
+};
+
+Json type_of(std::string_view type);
+
+Json nullable(Json schema) {
+  if (schema.contains("$ref")) return {{"oneOf", {std::move(schema), {{"type", "null"}}}}};
+  if (schema.contains("type")) schema["type"] = Json::array({schema["type"], "null"});
+  if (schema.contains("enum")) schema["enum"].push_back(nullptr);
+  return schema;
+}
+
+Json words_of(std::string_view list) {
+  Json words = Json::array();
+  for (;;) {
+    const auto bar = list.find('|');
+    words.push_back(list.substr(0, bar));
+    if (bar == std::string_view::npos) return {{"type", "string"}, {"enum", std::move(words)}};
+    list.remove_prefix(bar + 1);
+  }
+}
+
+Json type_of(std::string_view type) {
+  if (type.ends_with('?')) return nullable(type_of(type.substr(0, type.size() - 1)));
+  const auto inner = type.size() > 2 ? type.substr(1, type.size() - 2) : std::string_view{};
+  if (type.starts_with('[')) return {{"type", "array"}, {"items", type_of(inner)}};
+  if (type.starts_with('{')) return {{"type", "object"}, {"additionalProperties", type_of(inner)}};
+  if (type == "any") return Json::object();
+  if (type == "time") return {{"type", "string"}, {"format", "date-time"}};
+  if (type.find('|') != std::string_view::npos) return words_of(type);
+  if (type.front() >= 'A' && type.front() <= 'Z') return {{"$ref", "#/components/schemas/" + std::string{type}}};
+  return {{"type", type}};
+}
+
+Json write_fields(const Schema& schema) {
+  Json properties = Json::object(), required = Json::array();
+  for (const auto& field : schema.fields) {
+    const bool needed = field.name.starts_with('!');
+    const std::string name{needed ? field.name.substr(1) : field.name};
+    Json& property = properties[name] = type_of(field.type);
+    if (!field.note.empty()) property["description"] = field.note;
+    if (needed) required.push_back(name);
+  }
+  Json document{{"type", "object"}, {"properties", std::move(properties)}};
+  if (!required.empty()) document["required"] = std::move(required);
+  return document;
+}
+
+const std::vector<Schema>& table() {
+  static const std::vector<Schema> schemas{
+      {"BridgeSpec",
+       {{"addresses", "[string]", "ADDRESS/PREFIX, v4 and v6"}, {"mtu", "integer"}, {"mac", "string?", "generated and kept when null"},
+        {"stp", "boolean"}, {"policy", "repair|observe", "what to do about drift"}}},
+      {"BridgeStatus",
+       {{"state", "string"}, {"ifindex", "integer?"}, {"mac", "string?"}, {"mtu", "integer?"}, {"up", "boolean"}, {"addresses", "[string]"},
+        {"ports", "[object]"}, {"conditions", "[Condition]"}}},
+      {"Nic",
+       {{"name", "string"}, {"!bridge", "string"}, {"mac", "string?"}, {"addresses", "[string]"}, {"gateway", "string?"}, {"mtu", "integer", "0: the bridge's"}}},
+      {"Limits",
+       {{"cpu", "object", "weight, max {quota, period}"}, {"memory", "object", "max, in bytes"}, {"pids", "object", "max"}}},
+      {"ContainerSpec",
+       {{"!image", "string"}, {"hostname", "string?"}, {"isolation", "container|chroot"}, {"command", "[string]?", "null: the image's init"},
+        {"env", "{string}"}, {"cwd", "string"}, {"user", "string", "UID:GID"}, {"nics", "[Nic]"}, {"limits", "Limits"},
+        {"autostart", "never|always|last-state"}, {"boot_priority", "integer"}, {"boot_delay", "integer", "seconds"},
+        {"stop_timeout", "integer", "seconds"}}},
+      {"ContainerStatus",
+       {{"state", "created|running|frozen|stopped|failed"}, {"pid", "integer?"}, {"started_at", "string?"}, {"exit", "object?"},
+        {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"usage", "any"}, {"rootfs", "any"}, {"conditions", "[Condition]"}}},
+      {"ImageSpec", {{"!source", "ImageSource"}}},
+      {"ImageSource",
+       {{"!type", "debootstrap|tarball|binaries"}, {"suite", "string"}, {"mirror", "string"}, {"variant", "string"}, {"packages", "[string]"},
+        {"path", "string"}, {"digest", "string"}, {"binaries", "[string]"}, {"files", "[string]"}}},
+      {"ImageStatus",
+       {{"state", "string"}, {"digest", "string?"}, {"size", "integer?", "bytes"}, {"architecture", "string?"}, {"os", "string?"},
+        {"built_at", "string?"}, {"used_by", "[string]"}, {"conditions", "[Condition]"}}},
+      {"Condition", {{"type", "string"}, {"status", "any"}, {"reason", "string"}, {"message", "string"}, {"since", "time"}}},
+      {"RevertRequest", {{"!revision", "integer"}}},
+      {"StateRequest", {{"!desired", "running|stopped|frozen"}, {"force", "boolean"}, {"timeout", "integer", "seconds"}}},
+      {"RestartRequest", {{"timeout", "integer", "seconds"}}},
+      {"KillRequest", {{"signal", "any", "TERM, RTMIN+3 or a number; TERM when absent"}}},
+      {"ExecRequest",
+       {{"!command", "[string]"}, {"env", "{string}"}, {"cwd", "string"}, {"user", "string"}, {"stdin", "string"}, {"timeout", "number", "seconds"}}},
+      {"ExecResult",
+       {{"!exit_code", "integer?"}, {"!signal", "integer?"}, {"!stdout", "string"}, {"!stderr", "string"}, {"!truncated", "boolean"}, {"!timed_out", "boolean"}}},
+      {"Log", {{"log", "string"}, {"end", "integer", "offset after the last byte"}}},
+      {"Actor", {{"uid", "integer"}, {"pid", "integer"}}},
+      {"History", {{"!items", "[HistoryItem]"}}},
+      {"HistoryItem", {{"revision", "integer"}, {"at", "time"}, {"actor", "Actor"}, {"spec", "object"}, {"labels", "{string}"}}},
+      {"Plan", {{"steps", "[object]", "the kernel steps, in order"}}},
+      {"Operation",
+       {{"!id", "string"}, {"!kind", "string"}, {"!object", "string"}, {"!state", "running|done|failed|cancelled|interrupted"},
+        {"!progress", "Progress"}, {"actor", "Actor"}, {"error", "Problem?"}, {"result", "any"}}},
+      {"Progress", {{"percent", "integer"}, {"message", "string"}}},
+      {"Event",
+       {{"!id", "integer"}, {"!at", "time"}, {"!type", "string"}, {"!kind", "string"}, {"!name", "string"}, {"uid", "string"}, {"data", "any"}, {"request_id", "string"}}},
+      {"TemplateList", {{"!items", "[object]"}}},
+      {"Host", {}},
+      {"RestoreReport", {}},
+      {"StopReport", {}},
+      {"AuditList", {{"!items", "[AuditRow]"}}},
+      {"AuditRow",
+       {{"at", "time"}, {"actor", "Actor"}, {"request_id", "string"}, {"action", "string"}, {"object", "string"}, {"status", "integer"}, {"code", "string", "of the problem, empty for success"}}},
+      {"Health", {{"!status", "ok|degraded"}}},
+      {"OpenApi", {}},
+      {"Empty", {}},
+      {"FieldError", {{"!pointer", "string", "RFC 6901, into the body"}, {"!code", "string"}, {"!detail", "string"}}},
+      {"Problem",
+       {{"!type", "string"}, {"!title", "string"}, {"!status", "integer"}, {"!code", "string"}, {"detail", "string"}, {"instance", "string"},
+        {"request_id", "string"}, {"errors", "[FieldError]"}, {"conflicts_with", "[string]"}, {"hint", "string"}, {"errno", "integer"}, {"syscall", "string"}}},
+  };
+  return schemas;
+}
+
+// Of each kind: the resource, the body of a change (the spec's own fields beside labels and name), and the list.
+void add_kind(Json& schemas, const std::string& kind) {
+  const Json reference_spec = type_of(kind + "Spec"), reference_status = type_of(kind + "Status");
+  Json resource = write_fields({"", {{"!kind", "string"}, {"!name", "string"}, {"!uid", "string"}, {"!revision", "integer"}, {"!labels", "{string}"},
+                                     {"!created_at", "time"}, {"!updated_at", "time"}}});
+  resource["properties"]["spec"] = reference_spec;
+  resource["properties"]["status"] = reference_status;
+  resource["required"].push_back("spec");
+  resource["required"].push_back("status");
+  schemas[kind] = std::move(resource);
+  schemas[kind + "Body"] = {{"allOf", {reference_spec, write_fields({"", {{"labels", "{string}"}, {"name", "string"}}})}}};
+}
+
+void add_list(Json& schemas, const std::string& item) {
+  const std::string items = "[" + item + "]";
+  schemas[item + "List"] = write_fields({"", {{"!items", items}, {"!next", "string?"}, {"!seq", "integer", "id of the last event"}}});
+}
+
+}  // namespace
+
+Json write_schemas() {
+  Json schemas = Json::object();
+  for (const auto& schema : table()) schemas[std::string{schema.name}] = write_fields(schema);
+  for (const std::string kind : {"Bridge", "Container", "Image"}) {
+    add_kind(schemas, kind);
+    add_list(schemas, kind);
+  }
+  add_list(schemas, "Operation");
+  return schemas;
+}
+
+}  // namespace sovirt

@@ -1,0 +1,144 @@
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "daemon/server/event_feed.hpp"
+#include "daemon/server/session.hpp"
+
+namespace sovirt {
+
+using boost::system::error_code;
+
+void Session::respond(Reply reply) {
+  if (reply.hold) return begin_hold(std::move(reply.hold));
+  const bool stream = reply.stream && request_.method == "GET";
+  if (reply.close || stream || core_->stopping()) keep_alive_ = false;
+  core_->writer().write(out_, reply, request_, keep_alive_);
+  core_->dispatcher().log(request_, reply);
+  if (!audited_ && core_->dispatcher().audited(request_, reply)) audit_later(reply);
+  out_done_ = 0;
+  state_ = State::answering;
+  if (stream) {
+    feed_ = std::move(reply.stream);
+    state_ = State::streaming;
+    out_ += ":\n\n";  // shows a client at once that it is connected
+    core_->stream_begins();
+    watch_hangup();
+  }
+  flush();
+}
+
+// A change refused before it came to the pool.
+void Session::audit_later(const Reply& reply) {
+  Reply outcome;
+  outcome.status = reply.status;
+  outcome.code = reply.code;
+  core_->pool().post([core = core_, request = request_, outcome = std::move(outcome)] { core->dispatcher().audit(request, outcome); });
+}
+
+void Session::fail(Reply reply) {
+  keep_alive_ = false;
+  lingers_ = true;
+  deadline_ = Core::Clock::time_point::max();
+  early_.reset();
+  if (sink_) core_->pool().post([sink = std::move(sink_)] {});
+  respond(std::move(reply));
+}
+
+// Most answers leave with one send(2) right here, without a turn through the loop.
+void Session::flush() {
+  sending_ = true;
+  while (out_done_ < out_.size()) {
+    const ssize_t count = ::send(socket_.native_handle(), out_.data() + out_done_, out_.size() - out_done_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      out_done_ += static_cast<std::size_t>(count);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return close();
+    set_deadline(core_->limits().write_idle);
+    socket_.async_wait(boost::asio::socket_base::wait_write, [self = shared_from_this()](error_code error) {
+      if (self->state_ == State::closed) return;
+      if (error) return self->close();
+      self->flush();
+      self->advance();
+    });
+    return;
+  }
+  sending_ = false;
+  deadline_ = Core::Clock::time_point::max();
+  sent();
+}
+
+void Session::sent() {
+  if (out_.capacity() > (1u << 20)) std::string{}.swap(out_);
+  if (state_ == State::streaming) return pull_stream();
+  if (keep_alive_ && !core_->stopping()) {
+    state_ = State::idle;
+    return;
+  }
+  if (lingers_) return linger();
+  close();
+}
+
+// Closing a Unix socket with bytes unread makes the client's next read fail, and it might not see the answer.
+void Session::linger() {
+  state_ = State::lingering;
+  error_code ignored;
+  socket_.shutdown(boost::asio::local::stream_protocol::socket::shutdown_send, ignored);
+  set_deadline(core_->limits().linger);
+  begin_ = end_ = 0;
+  read(4096);
+}
+
+void Session::wake_stream() {
+  if (state_ == State::streaming && !sending_ && !pulling_) pull_stream();
+}
+
+void Session::beat_stream() {
+  if (state_ != State::streaming || sending_ || pulling_) return;
+  out_ = ":\n\n";
+  out_done_ = 0;
+  flush();
+}
+
+void Session::pull_stream() {
+  const auto self = shared_from_this();
+  bool behind = false;
+  const auto failed = core_->dispatcher().attempt(request_, [&]() -> std::optional<Reply> {
+    behind = feed_->behind();
+    return std::nullopt;
+  });
+  if (failed) return close();
+  if (!behind) return;
+  pulling_ = true;
+  const bool posted = core_->pool().post([self, feed = feed_] {
+    const auto text = std::make_shared<std::string>();
+    const bool broken = self->core_->dispatcher().attempt(self->request_, [&]() -> std::optional<Reply> {
+      *text = feed->pull();
+      return std::nullopt;
+    }).has_value();
+    self->core_->post([self, text, broken] {
+      self->pulling_ = false;
+      if (self->state_ == State::closed) return;
+      if (broken) return self->close();
+      self->out_ = std::move(*text);
+      self->out_done_ = 0;
+      self->flush();  // and looks again: there may be more
+    });
+  });
+  if (!posted) close();
+}
+
+void Session::stop() {
+  switch (state_) {
+    case State::idle:
+    case State::head:
+    case State::lingering:
+    case State::streaming: return close();
+    case State::holding: return look(hold_, true);
+    default: keep_alive_ = false;
+  }
+}
+
+}  // namespace sovirt

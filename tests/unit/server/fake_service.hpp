@@ -1,0 +1,99 @@
+#pragma once
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/base/error.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/domain/service.hpp"
+
+namespace sovirt::test {
+
+// A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
+// asked. Thread-safe.
+class FakeService final : public Service {
+ public:
+  Json get(Kind, std::string_view name) override;
+  Page list(Kind, const ListQuery&) override;
+  ChangeResult put(Kind, std::string_view name, const ResourceBody&, const ChangeContext&) override;
+  ChangeResult patch(Kind, std::string_view name, const Json&, const ChangeContext&) override;
+  ChangeResult remove(Kind, std::string_view name, const ChangeContext&) override;
+  Json history(Kind, std::string_view name) override;
+  ChangeResult revert(Kind, std::string_view name, std::int64_t revision, const ChangeContext&) override;
+  ChangeResult set_state(std::string_view, const StateRequest&, const ChangeContext&) override;
+  ChangeResult restart(std::string_view, std::optional<std::chrono::seconds>, const ChangeContext&) override;
+  void kill(std::string_view, int signal, const ChangeContext&) override;
+  ExecResult exec(std::string_view, const ExecRequest&, const ChangeContext&) override;
+  Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
+  std::string begin_upload(std::string_view image) override;
+  ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
+  void abandon_upload(const std::string& path) noexcept override;
+  Json templates() override;
+  Json operation(std::string_view id) override;
+  Page operations(const ListQuery&) override;
+  Json cancel(std::string_view id) override;
+  std::shared_ptr<void> on_operation_end(std::string_view id, std::function<void()>) override;
+  std::vector<Event> events(std::int64_t after, const EventFilter&, std::size_t most) override;
+  std::int64_t oldest_event() override;
+  std::int64_t last_event() override;
+  std::shared_ptr<void> on_event(std::function<void()>) override;
+  Json host() override;
+  Json restore_report() override;
+  bool restore_finished() override { return restored; }
+  Json stop_all_containers(const ChangeContext&) override;
+  Json health() override;
+  void audit(const AuditRow&) override;
+  std::vector<AuditRow> audit_rows(std::size_t most) override;
+
+  // For the tests.
+  std::string begin_operation(std::string object);
+  void end_operation(const std::string& id, std::string state, Json error = nullptr);
+  void add_event(std::string type, std::string kind, std::string name);
+  void forget_events_before(std::int64_t id);
+  ChangeContext last_context();
+  std::size_t listeners();
+
+  std::string upload_directory;
+  std::string upload_target;                  // path given instead of a file in that directory
+  std::atomic<bool> restored = true;
+  std::atomic<int> abandoned = 0, uploads = 0;
+  std::atomic<int> last_signal = 0;
+  std::atomic<int> exec_ms = 0;               // how long exec blocks
+  std::atomic<std::size_t> last_log_limit = 0;
+  std::string uploaded;                       // content of the last one
+
+ private:
+  struct Subscription {
+    std::string id;                           // of an operation, "" for events
+    std::function<void()> call;
+  };
+  ChangeResult store(Kind, const std::string& name, Json spec, const Labels&, const ChangeContext&);
+  Json& find(Kind, std::string_view name);
+  std::shared_ptr<void> subscribe(std::string id, std::function<void()>);
+  void notify(const std::string& id);
+
+  std::mutex mutex_;
+  std::map<std::pair<Kind, std::string>, Json> resources_;
+  std::map<std::string, Json> operations_;
+  std::vector<Event> events_;
+  std::int64_t oldest_ = 1;
+  std::vector<AuditRow> audit_;
+  ChangeContext context_;
+  std::map<int, Subscription> subscriptions_;
+  int next_subscription_ = 0, next_operation_ = 0;
+};
+
+// Keeps what was logged.
+class FakeLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view message, std::initializer_list<LogField>) override;
+  std::string text();
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
+
+}  // namespace sovirt::test
