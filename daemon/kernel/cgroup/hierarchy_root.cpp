@@ -91,8 +91,7 @@ std::optional<unique_fd> HierarchyRoot::parent() const { return open_directory_a
 std::optional<unique_fd> HierarchyRoot::own() const { return open_directory_at(mount_.get(), own_path_.c_str()); }
 
 std::optional<unique_fd> HierarchyRoot::group(std::string_view name) const {
-  const auto directory = own();
-  return directory ? open_directory_at(directory->get(), std::string{name}.c_str()) : std::nullopt;
+  return open_directory_at(mount_.get(), (own_path_ + "/" + std::string{name}).c_str());
 }
 
 std::string HierarchyRoot::path(std::string_view name) const { return "/" + own_path_ + "/" + std::string{name}; }
