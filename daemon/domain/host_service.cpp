@@ -70,13 +70,23 @@ void HostService::expire_old() {
   operations_.forget(limit);
 }
 
-Json HostService::status(const Entry& entry) {
-  Json status;
-  switch (entry.resource.kind) {
-    case Kind::bridge: status = bridges_.status(entry); break;
-    case Kind::container: status = containers_.status(entry); break;
-    case Kind::image: status = images_.status(entry); break;
+// A kernel that cannot be read is something to show, not an error of the request: the answer to a write that has
+// been committed must not be one.
+Json HostService::observe(const Entry& entry) {
+  try {
+    switch (entry.resource.kind) {
+      case Kind::bridge: return bridges_.status(entry);
+      case Kind::container: return containers_.status(entry);
+      case Kind::image: return images_.status(entry);
+    }
+  } catch (const Error& error) {
+    return {{"state", "unknown"}, {"reason", error.detail()}};
   }
+  return {};
+}
+
+Json HostService::status(const Entry& entry) {
+  Json status = observe(entry);
   Json conditions = Json::array();
   for (const Condition& c : catalog_.conditions(entry.resource.uid)) {
     conditions.push_back({{"type", c.type}, {"status", c.status}, {"reason", c.reason}, {"message", c.message}, {"since", rfc3339(c.since)}});

@@ -77,6 +77,7 @@ class HostService final : public Service {
   ChangeResult after_state_change(std::string_view container, const Plan&, const ChangeContext&, std::string_view change);
   Json document(const Entry&);
   Json status(const Entry&);
+  Json observe(const Entry&);
   void expire_old();
 
   KernelPorts kernel_;

@@ -1,0 +1,151 @@
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "daemon/async/systemd.hpp"
+#include "daemon/async/worker_pool.hpp"
+#include "daemon/domain/host_service.hpp"
+#include "daemon/domain/ids.hpp"
+#include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
+#include "daemon/kernel/host/kernel_host_probe.hpp"
+#include "daemon/kernel/image/kernel_image_builder.hpp"
+#include "daemon/kernel/mount/overlay_root_filesystems.hpp"
+#include "daemon/kernel/netlink/netlink_kernel.hpp"
+#include "daemon/kernel/process/process_launcher.hpp"
+#include "daemon/logging.hpp"
+#include "daemon/options.hpp"
+#include "daemon/server/server.hpp"
+#include "daemon/store/sqlite_store.hpp"
+#include "daemon/store/state_lock.hpp"
+
+namespace sovirt {
+namespace {
+
+std::atomic<Server*> signalled_server{nullptr};  // a signal handler has no other way to it
+
+void on_signal(int) {
+  if (Server* server = signalled_server.load()) server->stop();
+}
+
+void handle_signals(Server* server) {
+  signalled_server = server;
+  struct sigaction action{};
+  action.sa_handler = server ? on_signal : SIG_IGN;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+}
+
+std::string read_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  if (!std::getline(in, line)) throw Error{Code::unavailable, "cannot read " + path};
+  return line;
+}
+
+void make_directory(const std::string& path, mode_t mode) {
+  std::filesystem::create_directories(path);
+  if (::chmod(path.c_str(), mode) != 0) throw errno_error("chmod", path);
+}
+
+std::string instance_of(Store& store) {
+  if (const auto known = store.meta("instance")) return *known;
+  std::string made = random_id(8);
+  store.set_meta("instance", made);
+  return made;
+}
+
+std::vector<Listen> sockets(const Options& options) {
+  std::vector<Listen> listen;
+  for (systemd::InheritedSocket& socket : systemd::inherited_sockets()) {
+    Listen one;
+    one.path = socket.name;
+    one.fd = std::move(socket.fd);
+    one.read_only = socket.name == "ro";
+    listen.push_back(std::move(one));
+  }
+  if (!listen.empty()) return listen;
+  Listen changes;
+  changes.path = options.socket;
+  changes.group = "sovirt";
+  Listen reads;
+  reads.path = options.run_dir + "/sovirt-ro.sock";
+  reads.read_only = true;
+  reads.mode = 0666;
+  listen.push_back(std::move(changes));
+  listen.push_back(std::move(reads));
+  return listen;
+}
+
+// A stop takes a second at most: what has not ended by then is cut off like by a crash, which the journal bears.
+class Deadline {
+ public:
+  Deadline() : thread_([this](const std::stop_token& stop) {
+    for (int i = 0; i < 90 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    if (!stop.stop_requested()) ::_exit(0);
+  }) {}
+
+ private:
+  std::jthread thread_;
+};
+
+int serve(const Options& options, Log& log) {
+  auto listen = sockets(options);  // before any thread: it changes the environment
+  make_directory(options.state_dir, 0700);
+  make_directory(options.run_dir, 0755);
+  const StateLock lock(options.state_dir);
+  const auto store = open_store({options.state_dir + "/sovirt.db"});
+  const Places places{options.state_dir, options.run_dir, options.templates, instance_of(*store), read_line(options.boot_id_file)};
+  const auto network = make_network_kernel();
+  const auto cgroups = make_cgroup_tree({places.instance, options.cgroup_parent});
+  const auto roots = make_root_filesystems();
+  const auto images = make_image_builder({options.state_dir + "/images", options.state_dir + "/tmp"});
+  const auto host = make_host_probe({});
+  const auto launcher = make_launcher({options.launcher, options.run_dir, *cgroups});
+  HostService service({*network, *cgroups, *launcher, *roots, *images, *host}, *store, log, places);
+  WorkerPool pool;
+  ServerOptions server_options;
+  server_options.listen = std::move(listen);
+  server_options.version = SOVIRT_VERSION;
+  if (const auto interval = systemd::watchdog_interval()) {
+    server_options.tick = *interval;
+    server_options.on_tick = [] { systemd::notify_watchdog(); };
+  }
+  service.start();
+  Server server(std::move(server_options), service, pool, log);
+  handle_signals(&server);
+  log.info("ready", {{"instance", places.instance}, {"socket", options.socket}, {"state", options.state_dir}});
+  systemd::notify_ready("answering");
+  server.run();
+  handle_signals(nullptr);
+  const Deadline deadline;
+  systemd::notify_stopping();
+  log.info("stopping; containers go on");
+  if (pool.stop(std::chrono::milliseconds{200}) != 0) ::_exit(0);  // cut off as by a crash: the journal decides at the next start
+  service.stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace sovirt
+
+int main(int argc, char** argv) {
+  const sovirt::Options options = sovirt::read_options(argc, argv);
+  const auto log = sovirt::make_log(options.log_level);
+  try {
+    return sovirt::serve(options, *log);
+  } catch (const sovirt::Error& error) {
+    log->error(error.detail(), {{"hint", error.hint()}});
+  } catch (const std::exception& error) {
+    log->error(error.what());
+  }
+  return 1;
+}
