@@ -44,7 +44,8 @@ TEST(Bridges, AnyFailureLeavesNothing) {
     host.network.fail_call(nth, Error{Code::internal, "injected"});
     try {
       host.put(Kind::bridge, "brso1", {{"addresses", {"172.16.2.1/24", "fd00::1/64"}}});
-      EXPECT_TRUE(host.network.find_link("brso1")) << "call " << nth;  // only the look afterwards failed
+      EXPECT_EQ(host.service().list(Kind::bridge, {}).items.size(), 1U);  // at most the look afterwards failed
+      if (host.network.calls() < nth) break;
     } catch (const Error&) {
       ++failures;
       EXPECT_FALSE(host.network.find_link("brso1")) << "call " << nth;
