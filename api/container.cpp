@@ -71,7 +71,7 @@ std::map<std::string, std::string> read_env(ObjectReader& in) {
   auto env = in.string_map("env").value_or(std::map<std::string, std::string>{});
   for (const auto& [key, value] : env)
     if (key.empty() || key.find('=') != key.npos || key.find('\0') != key.npos)
-      in.fail("env", "format", "the name of a variable cannot be empty or hold '=' or NUL: \"" + key.substr(0, 80) + "\"");
+      in.fail_in("env", key, "format", "the name of a variable cannot be empty or hold '=' or NUL: \"" + key.substr(0, 80) + "\"");
   return env;
 }
 
@@ -82,11 +82,12 @@ std::optional<std::string> read_cwd(ObjectReader& in) {
 }
 
 void check_nic_addresses(ObjectReader& in, const NicSpec& nic, std::set<std::string>& seen) {
-  for (const auto& cidr : nic.addresses) {
-    const auto at = "addresses";
+  for (std::size_t i = 0; i < nic.addresses.size(); ++i) {
+    const auto& cidr = nic.addresses[i];
+    const auto index = std::to_string(i);
     if (const auto reason = cidr.unusable_for_host(); !reason.empty())
-      in.fail(at, "unusable", cidr.text() + " cannot be a host's address: " + std::string{reason});
-    if (!seen.insert(cidr.address().text()).second) in.fail(at, "duplicate", cidr.address().text() + " is there twice");
+      in.fail_in("addresses", index, "unusable", cidr.text() + " cannot be a host's address: " + std::string{reason});
+    if (!seen.insert(cidr.address().text()).second) in.fail_in("addresses", index, "duplicate", cidr.address().text() + " is there twice");
     if (nic.mtu != 0 && nic.mtu < 1280 && cidr.address().is_v6())
       in.fail("mtu", "range", "IPv6 (" + cidr.text() + ") needs an mtu of at least 1280");
   }

@@ -52,7 +52,7 @@ DebootstrapSource read_debootstrap(ObjectReader& in) {
   source.packages = in.strings("packages", 1024, 1024).value_or(std::vector<std::string>{});
   for (std::size_t i = 0; i < source.packages.size(); ++i)
     if (!valid_package(source.packages[i]))
-      in.fail("packages", "format", "\"" + source.packages[i] + "\" (element " + std::to_string(i) + ") is not the name of a package");
+      in.fail_in("packages", std::to_string(i), "format", "\"" + source.packages[i] + "\" is not the name of a package");
   return source;
 }
 
@@ -70,7 +70,7 @@ TarballSource read_tarball(ObjectReader& in) {
 std::vector<std::string> read_paths(ObjectReader& in, const char* key) {
   auto paths = in.strings(key, 4096, 65536).value_or(std::vector<std::string>{});
   for (std::size_t i = 0; i < paths.size(); ++i)
-    if (!valid_path(paths[i])) in.fail(key, "format", "\"" + paths[i].substr(0, 80) + "\" (element " + std::to_string(i) + ") is not an absolute path without \"..\"");
+    if (!valid_path(paths[i])) in.fail_in(key, std::to_string(i), "format", "\"" + paths[i].substr(0, 80) + "\" is not an absolute path without \"..\"");
   return paths;
 }
 

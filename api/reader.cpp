@@ -46,6 +46,10 @@ void ObjectReader::fail(std::string_view key, std::string code, std::string deta
   errors_->push_back({pointer(key), std::move(code), std::move(detail)});
 }
 
+void ObjectReader::fail_in(std::string_view key, std::string_view member, std::string code, std::string detail) {
+  errors_->push_back({pointer(key) + "/" + pointer_token(member), std::move(code), std::move(detail)});
+}
+
 bool ObjectReader::has(std::string_view key) const {
   if (!value_) return false;
   const auto found = value_->find(key);

@@ -52,6 +52,7 @@ class ObjectReader {
   bool objects(std::string_view key, std::size_t most, const std::function<void(ObjectReader&, std::size_t)>& read);
   const Json* raw(std::string_view key);  // any value, marked as known; nullptr if absent or null
   void fail(std::string_view key, std::string code, std::string detail);  // "" for the object itself
+  void fail_in(std::string_view key, std::string_view member, std::string code, std::string detail);  // of the array or object at key
   void require(std::string_view key);     // "required" unless has(key)
   std::string pointer(std::string_view key) const;
   // Refuses the field unless it is absent, null or its default: part of the contract, but not of this version.

@@ -18,9 +18,9 @@ Labels read_labels_of(ObjectReader& in) {
   Labels labels = in.string_map("labels", most_labels).value_or(Labels{});
   for (const auto& [key, value] : labels) {
     if (key.empty() || !label_text(key))
-      in.fail("labels", "format", "a label's key has 1 to 63 characters of A-Z a-z 0-9 . _ / -, \"" + key.substr(0, 80) + "\" has not");
+      in.fail_in("labels", key, "format", "a label's key has 1 to 63 characters of A-Z a-z 0-9 . _ / -, \"" + key.substr(0, 80) + "\" has not");
     if (!label_text(value))
-      in.fail("labels", "format", "the value of label " + key.substr(0, 80) + " has at most 63 characters of A-Z a-z 0-9 . _ / -");
+      in.fail_in("labels", key, "format", "the value of label " + key.substr(0, 80) + " has at most 63 characters of A-Z a-z 0-9 . _ / -");
   }
   return labels;
 }

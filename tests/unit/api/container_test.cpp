@@ -44,7 +44,7 @@ TEST(ContainerSpec, table) {
       {R"({"hostname":"a-.b"})", "/hostname format"}, {R"({"hostname":"a.-b"})", "/hostname format"}, {R"({"hostname":""})", "/hostname format"}, {R"({"hostname":"a_b"})", "/hostname format"},
       {R"({"hostname":"ü"})", "/hostname format"}, {R"({"hostname":"a."})", "/hostname format"},
       {R"({"command":[]})", "/command range"}, {R"({"command":[""]})", "/command format"}, {R"({"command":"sh"})", "/command type"}, {R"({"command":["sh",1]})", "/command/1 type"},
-      {R"({"env":{"A=B":"x"}})", "/env format"}, {R"({"env":{"":"x"}})", "/env format"}, {R"({"env":{"A":1}})", "/env/A type"}, {R"({"env":[]})", "/env type"},
+      {R"({"env":{"A=B":"x"}})", "/env/A=B format"}, {R"({"env":{"":"x"}})", "/env/ format"}, {R"({"env":{"A":1}})", "/env/A type"}, {R"({"env":[]})", "/env type"},
       {R"({"cwd":"root"})", "/cwd format"}, {R"({"cwd":""})", "/cwd format"},
       {R"({"user":"root"})", "/user format"}, {R"({"user":"1:"})", "/user format"}, {R"({"user":":1"})", "/user format"}, {R"({"user":"-1:0"})", "/user format"}, {R"({"user":"4294967295"})", "/user format"},
       {R"({"user":"4294967294:0"})", ""}, {R"({"user":"00"})", "/user format"}, {R"({"user":"1:2:3"})", "/user format"},
@@ -79,7 +79,7 @@ TEST(ContainerSpec, nics) {
       {R"({"bridge":"b","name":"e%d"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"sixteen-bytes-xx"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"Eth0.100"})", ""},
       {R"({"bridge":"b","mac":"01:00:5e:00:00:01"})", "/nics/0/mac multicast"}, {R"({"bridge":"b","mac":"00:00:00:00:00:00"})", "/nics/0/mac unusable"}, {R"({"bridge":"b","mtu":67})", "/nics/0/mtu range"},
       {R"({"bridge":"b","mtu":68})", ""}, {R"({"bridge":"b","mtu":1279,"addresses":["2001:db8::2/64"]})", "/nics/0/mtu range"},
-      {R"({"bridge":"b","addresses":["172.16.2.0/24"]})", "/nics/0/addresses unusable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24","172.16.2.5/24"]})", "/nics/0/addresses duplicate"},
+      {R"({"bridge":"b","addresses":["172.16.2.0/24"]})", "/nics/0/addresses/0 unusable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24","172.16.2.5/24"]})", "/nics/0/addresses/1 duplicate"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.1"})", ""}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.3.1"})", "/nics/0/gateway unreachable"},
       {R"({"bridge":"b","gateway":"172.16.3.1"})", "/nics/0/gateway unreachable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.5"})", "/nics/0/gateway unusable"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"172.16.2.255"})", "/nics/0/gateway unusable"}, {R"({"bridge":"b","addresses":["172.16.2.5/24"],"gateway":"x"})", "/nics/0/gateway format"}};
@@ -89,7 +89,7 @@ TEST(ContainerSpec, nics) {
 TEST(ContainerSpec, nics_among_each_other) {
   EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","name":"eth0"},{"bridge":"b","name":"eth0"}]})")), "/nics/1/name duplicate");
   EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","mac":"4a:49:43:49:79:bf"},{"bridge":"b","mac":"4A:49:43:49:79:BF"}]})")), "/nics/1/mac duplicate");
-  EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","addresses":["10.0.0.1/24"]},{"bridge":"c","addresses":["10.0.0.1/16"]}]})")), "/nics/1/addresses duplicate");
+  EXPECT_EQ(container_errors(Json::parse(R"({"nics":[{"bridge":"b","addresses":["10.0.0.1/24"]},{"bridge":"c","addresses":["10.0.0.1/16"]}]})")), "/nics/1/addresses/0 duplicate");
   Json nine = Json::array();
   for (int i = 0; i < 9; ++i) nine.push_back({{"bridge", "b"}});
   EXPECT_EQ(container_errors({{"nics", nine}}), "/nics range");

@@ -29,12 +29,12 @@ TEST(ImageSpec, table) {
       {R"({"source":{"type":"debootstrap","suite":"--foreign"}})", "/source/suite format"}, {R"({"source":{"type":"debootstrap","suite":""}})", "/source/suite format"},
       {R"({"source":{"type":"debootstrap","suite":"a/../b"}})", "/source/suite format"}, {R"({"source":{"type":"debootstrap","mirror":"ftp://x"}})", "/source/mirror format"},
       {R"({"source":{"type":"debootstrap","mirror":"http://"}})", "/source/mirror format"}, {R"({"source":{"type":"debootstrap","mirror":"http://a b"}})", "/source/mirror format"},
-      {R"({"source":{"type":"debootstrap","variant":"tiny"}})", "/source/variant choice"}, {R"({"source":{"type":"debootstrap","packages":["-x"]}})", "/source/packages format"},
-      {R"({"source":{"type":"debootstrap","packages":["a,b"]}})", "/source/packages format"}, {R"({"source":{"type":"debootstrap","path":"/x"}})", "/source/path unknown-field"},
+      {R"({"source":{"type":"debootstrap","variant":"tiny"}})", "/source/variant choice"}, {R"({"source":{"type":"debootstrap","packages":["-x"]}})", "/source/packages/0 format"},
+      {R"({"source":{"type":"debootstrap","packages":["a,b"]}})", "/source/packages/0 format"}, {R"({"source":{"type":"debootstrap","path":"/x"}})", "/source/path unknown-field"},
       {R"({"source":{"type":"tarball","path":"a.tar"}})", "/source/path format"}, {R"({"source":{"type":"tarball","path":"/a/../b"}})", "/source/path format"},
       {R"({"source":{"type":"tarball","digest":"md5:1"}})", "/source/digest format"}, {R"({"source":{"type":"tarball","url":"http://x/y"}})", "/source/url unsupported"},
       {R"({"source":{"type":"binaries"}})", "/source/binaries required"}, {R"({"source":{"type":"binaries","binaries":[]}})", "/source/binaries range"},
-      {R"({"source":{"type":"binaries","binaries":["bash"]}})", "/source/binaries format"}, {R"({"source":{"type":"binaries","binaries":["/bin/bash"],"files":["etc/passwd"]}})", "/source/files format"},
+      {R"({"source":{"type":"binaries","binaries":["bash"]}})", "/source/binaries/0 format"}, {R"({"source":{"type":"binaries","binaries":["/bin/bash"],"files":["etc/passwd"]}})", "/source/files/0 format"},
       {R"({"source":{"type":"tarball"},"size":1})", "/size unknown-field"}};
   for (const auto& [text, wanted] : cases) EXPECT_EQ(errors_of([&] { read_image_spec(Json::parse(text)); }), wanted) << text;
   const auto digest = "sha256:" + std::string(64, 'a');

@@ -15,14 +15,14 @@ TEST(SplitBody, takes_name_and_labels_off_the_spec) {
 
 TEST(SplitBody, refuses) {
   const std::pair<const char*, const char*> cases[] = {{"[]", " type"}, {"null", " type"}, {R"({"name":1})", "/name type"}, {R"({"labels":[]})", "/labels type"},
-      {R"({"labels":{"a":1}})", "/labels/a type"}, {R"({"labels":{"":"x"}})", "/labels format"}, {R"({"labels":{"a b":"x"}})", "/labels format"}, {R"({"labels":{"a":"ü"}})", "/labels format"}};
+      {R"({"labels":{"a":1}})", "/labels/a type"}, {R"({"labels":{"":"x"}})", "/labels/ format"}, {R"({"labels":{"a b":"x"}})", "/labels/a b format"}, {R"({"labels":{"a":"ü"}})", "/labels/a format"}};
   for (const auto& [text, wanted] : cases) EXPECT_EQ(errors_of([&] { split_body(Json::parse(text)); }), wanted) << text;
 }
 
 TEST(Labels, lengths) {
   EXPECT_EQ(read_labels({{std::string(63, 'k'), std::string(63, 'v')}}).size(), 1u);
-  EXPECT_EQ(errors_of([] { read_labels({{std::string(64, 'k'), "v"}}); }), "/labels format");
-  EXPECT_EQ(errors_of([] { read_labels({{"k", std::string(64, 'v')}}); }), "/labels format");
+  EXPECT_EQ(errors_of([] { read_labels({{std::string(64, 'k'), "v"}}); }), "/labels/" + std::string(64, 'k') + " format");
+  EXPECT_EQ(errors_of([] { read_labels({{"k", std::string(64, 'v')}}); }), "/labels/k format");
   EXPECT_TRUE(read_labels(nullptr).empty());
 }
 
