@@ -26,7 +26,7 @@ void add_audit(Command& root) {
                        {"ACTION", [](const Json& r) { return Cell(text(r, "/action")); }, 20},
                        {"OBJECT", [](const Json& r) { return Cell(text(r, "/object")); }, 12, 3},
                        {"CODE", [](const Json& r) { return Cell(text(r, "/code")); }, 0, 5},
-                       {"REQUEST", [](const Json& r) { return Cell(text(r, "/actor/request_id")); }, 0, 1, false, true}},
+                       {"REQUEST", [](const Json& r) { return Cell(text(r, "/request_id")); }, 0, 1, false, true}},
                       "Nobody changed anything yet.");
     return 0;
   });

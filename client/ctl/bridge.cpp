@@ -147,7 +147,7 @@ Json bridge_changes(const BridgeOptions& options) {
 void add_bridge(Command& root) {
   Command& bridge = root.command("bridge", "bridges that containers are plugged into").alias("bridges");
   make_ls(bridge.command("ls", "list the bridges"));
-  make_show(bridge.command("show", "show one bridge: addresses, ports, conditions"));
+  make_show(bridge.command("show", "show one bridge: addresses, ports, conditions").alias("get"));
   make_create(bridge.command("create", "create a bridge, or bring it to what is asked"));
   make_set(bridge.command("set", "change a bridge"));
   make_rm(bridge.command("rm", "delete bridges").example("sovirtctl bridge rm brso1"), "bridge", "bridges", Names::bridges);

@@ -34,7 +34,7 @@ void make_history(Command& command, const std::string& kind, const std::string& 
                        {"AT", [](const Json& r) { return Cell(moment(at(r, "/at"))); }},
                        {"UID", [](const Json& r) { return Cell(text(r, "/actor/uid")); }, 0, 10, true},
                        {"PID", [](const Json& r) { return Cell(text(r, "/actor/pid")); }, 0, 5, true},
-                       {"REQUEST", [](const Json& r) { return Cell(text(r, "/actor/request_id").empty() ? text(r, "/request_id") : text(r, "/actor/request_id")); }, 8, 3},
+                       {"REQUEST", [](const Json& r) { return Cell(text(r, "/request_id")); }, 8, 3},
                        {"SPEC", [](const Json& r) { return Cell(text(r, "/spec")); }, 20, 4}},
                       "No revisions of " + kind + "/" + *name + ".");
     return 0;

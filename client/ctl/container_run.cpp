@@ -1,6 +1,9 @@
-#include <memory>
-
 #include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <thread>
 
 #include "api/bytes.hpp"
 #include "client/ctl/json_text.hpp"
@@ -32,7 +35,7 @@ struct StateOptions {
 // All that a pipe holds. A terminal is not read: the command gets an empty standard input.
 std::string own_stdin() {
   if (::isatty(STDIN_FILENO) == 1) return {};
-  constexpr std::size_t most = 8U << 20;
+  constexpr std::size_t most = 1U << 20;  // what the API takes as text
   std::string all;
   std::string block(65536, '\0');
   for (;;) {
@@ -40,7 +43,7 @@ std::string own_stdin() {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return all;  // closed by the caller counts as empty
     all.append(block, 0, static_cast<std::size_t>(count));
-    if (all.size() > most) throw UsageError("standard input has more than 8 MiB, which exec does not carry");
+    if (all.size() > most) throw UsageError("standard input has more than 1 MiB, which exec does not carry");
   }
 }
 
@@ -80,17 +83,47 @@ int exec_status(Session& session, const Json& result) {
 
 int exec(Session& session, const ExecOptions& options) {
   const Json body = exec_body(options);
-  const auto answer = session.change("POST", client::path_of({"v1", "containers", options.name, "exec"}), body, "running " + text(body["command"][0]) + " in " + options.name);
-  if (!answer) return 0;
+  const client::Answer answer = session.act("POST", client::path_of({"v1", "containers", options.name, "exec"}), body, "running " + text(body["command"][0]) + " in " + options.name);
   if (session.for_people() || session.globals().format == Format::name) {
-    session.print(text(answer->body, "/stdout"));
-    const std::string errors = text(answer->body, "/stderr");
+    session.print(text(answer.body, "/stdout"));
+    const std::string errors = text(answer.body, "/stderr");
     std::fflush(stdout);
     std::fwrite(errors.data(), 1, errors.size(), stderr);
   } else {
-    session.show_document(answer->body);
+    session.show_document(answer.body);
   }
-  return exec_status(session, answer->body);
+  return exec_status(session, answer.body);
+}
+
+// "hup", "SIGHUP" and "HUP" are the same to people, and numbers are numbers.
+std::string signal_name(std::string word) {
+  for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return word.starts_with("SIG") ? word.substr(3) : word;
+}
+
+struct LogOptions {
+  std::string name;
+  std::optional<std::string> since;
+  bool follow = false;
+};
+
+// The daemon answers with what there is, at most a megabyte, and where that ends: the rest is asked for from there.
+int log(Session& session, const LogOptions& options) {
+  std::int64_t since = options.since ? integer_of("--since", *options.since) : 0;
+  for (;;) {
+    std::size_t got = 0;
+    const auto target = client::with_query(client::path_of({"v1", "containers", options.name, "log"}), {{"since", std::to_string(since)}});
+    const auto response = session.stream(target, "text/plain", [&](std::string_view bytes) {
+      got += bytes.size();
+      session.print(bytes);
+      return true;
+    });
+    if (std::fflush(stdout) != 0) throw errno_error("write", "standard output");
+    const std::string end = response.header("x-sovirt-log-end");
+    since = end.empty() ? since + static_cast<std::int64_t>(got) : integer_of("X-Sovirt-Log-End", end);
+    if (got == 0 && !options.follow) return 0;
+    if (got == 0) std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
 }
 
 }  // namespace
@@ -132,13 +165,13 @@ void make_container_restart(Command& command) {
 void make_container_kill(Command& command) {
   auto options = std::make_shared<StateOptions>();
   command.positionals("NAME", "containers whose init gets the signal", options->names, Names::containers);
-  command.option("-s,--signal", "SIGNAL", "a name such as TERM or HUP (default KILL)", options->signal);
+  command.option("-s,--signal", "SIGNAL", "a name such as HUP or RTMIN+3, or a number (default TERM)", options->signal);
   command.example("sovirtctl container kill sodebian --signal HUP");
   command.runs([options](Session& session) {
-    const std::string signal = options->signal.value_or("KILL");
+    const std::string signal = signal_name(options->signal.value_or("TERM"));
     return for_each_name(session, options->names, [&](const std::string& name) {
-      if (session.change("POST", client::path_of({"v1", "containers", name, "actions", "kill"}), Json{{"signal", signal}}, "signalling " + name))
-        session.show_done("container/" + name, "was sent " + signal);
+      session.act("POST", client::path_of({"v1", "containers", name, "actions", "kill"}), Json{{"signal", signal}}, "signalling " + name);
+      session.show_done("container/" + name, "was sent " + signal);
     });
   });
 }
@@ -160,28 +193,13 @@ void make_container_exec(Command& command) {
 }
 
 void make_container_log(Command& command) {
-  struct LogOptions {
-    std::string name;
-    std::optional<std::string> since;
-    bool follow = false;
-  };
   auto options = std::make_shared<LogOptions>();
   command.positional("NAME", "name of the container", options->name, Names::containers);
   command.flag("-f,--follow", "go on with what is written later", options->follow);
   command.option("--since", "BYTE", "begin at this offset of the log", options->since);
   command.about("What the container wrote to its console, as it is.");
   command.example("sovirtctl logs sodebian");
-  command.runs([options](Session& session) {
-    client::Query query;
-    if (options->since) query.emplace_back("since", std::to_string(integer_of("--since", *options->since)));
-    if (options->follow) query.emplace_back("follow", "true");
-    session.stream(client::with_query(client::path_of({"v1", "containers", options->name, "log"}), query), "*/*", [&](std::string_view bytes) {
-      session.print(bytes);
-      std::fflush(stdout);
-      return true;
-    });
-    return 0;
-  });
+  command.runs([options](Session& session) { return log(session, *options); });
 }
 
 void make_container_rm(Command& command) {
@@ -192,7 +210,7 @@ void make_container_rm(Command& command) {
 void add_container(Command& root) {
   Command& container = root.command("container", "containers: create, start, look into, delete").alias("containers");
   make_container_ls(container.command("ls", "list the containers"));
-  make_container_show(container.command("show", "show one container: process, network, resources"));
+  make_container_show(container.command("show", "show one container: process, network, resources").alias("get"));
   make_container_create(container.command("create", "create a container, or bring it to what is asked"));
   make_container_set(container.command("set", "change a container"));
   make_container_state(container.command("start", "start containers"), "start");

@@ -90,16 +90,22 @@ bool wanted(const EventOptions& options, const Json& event) {
 // The stream never ends, so the end is the event that was the last when we asked; filters are ours for that reason.
 int list(Session& session, const EventOptions& options) {
   const std::int64_t last = number_of(at(session.get("/v1/operations?limit=1"), "/seq"));
-  const std::int64_t since = options.since ? integer_of("--since", *options.since) : 0;
+  std::int64_t since = options.since ? integer_of("--since", *options.since) : 0;
   Json found{{"items", Json::array()}};
-  if (since < last) {
+  // Twice at most: an answer of "those are gone" says which is the oldest that is kept.
+  for (int turn = 0; turn < 2 && since < last; ++turn) {
+    const std::int64_t before = since;
     client::EventStreamParser parser([&](const client::ServerEvent& sent) {
-      const Json event = event_of(session, sent);
-      if (event.is_null()) return true;
-      if (wanted(options, event)) found["items"].push_back(event);
+      const Json event = Json::parse(sent.data, nullptr, false);
+      if (sent.type == "reset") {
+        since = number_of(at(event, "/oldest")) - 1;
+        return false;
+      }
+      if (event.is_object() && wanted(options, event)) found["items"].push_back(event);
       return number_of(at(event, "/id")) < last;
     });
     session.stream(target_of({}, std::to_string(since)), "text/event-stream", [&](std::string_view bytes) { return parser.feed(bytes); });
+    if (since == before || since < 0) break;
   }
   session.show_list(found,
                     {{"ID", [](const Json& e) { return Cell(text(e, "/id")); }, 0, 10, true},

@@ -148,8 +148,8 @@ void make_cancel(Command& command) {
     for (const Json& operation : at(running, "/items")) {
       if (text(operation, "/object") != "image/" + *name) continue;
       const std::string id = text(operation, "/id");
-      if (session.change("DELETE", client::path_of({"v1", "operations", id}), nullptr, "cancelling the build of " + *name))
-        session.show_done("operation/" + id, "cancelled: image/" + *name + " is not built");
+      session.act("DELETE", client::path_of({"v1", "operations", id}), nullptr, "cancelling the build of " + *name);
+      session.show_done("operation/" + id, "cancelled: image/" + *name + " is not built");
       return 0;
     }
     throw Error(Code::not_found, "no build of image " + *name + " is running").with_hint("'sovirtctl operation ls' lists what is going on");
@@ -186,7 +186,7 @@ Json image_source(const ImageOptions& options, const Json& defaults) {
 void add_image(Command& root) {
   Command& image = root.command("image", "images that containers are made of").alias("images");
   make_ls(image.command("ls", "list the images"));
-  make_show(image.command("show", "show one image: content, source, users"));
+  make_show(image.command("show", "show one image: content, source, users").alias("get"));
   make_build(image.command("build", "build an image from packages, an archive or programs of the host"));
   make_rm(image.command("rm", "delete images").example("sovirtctl image rm debian"), "image", "images", Names::images);
   make_cancel(image.command("cancel", "cancel the build of an image"));

@@ -62,7 +62,10 @@ std::string text(const Json& value) {
 std::string text(const Json& document, const char* pointer) { return text(at(document, pointer)); }
 
 std::string size_text(const Json& bytes) {
-  return bytes.is_number_integer() && bytes >= 0 ? bytes_text(bytes.get<std::uint64_t>()) : std::string();
+  if (!bytes.is_number_integer() || bytes < 0) return {};
+  std::string shown = bytes_text(bytes.get<std::uint64_t>());
+  if (const std::size_t zero = shown.find(".0"); zero != std::string::npos) shown.erase(zero, 2);  // as people write it
+  return shown;
 }
 
 std::string time_text(const Json& nanoseconds) {

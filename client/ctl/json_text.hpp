@@ -14,7 +14,7 @@ namespace sovirt::ctl {
 const Json& at(const Json& document, const char* pointer);    // RFC 6901; null if there is nothing
 std::string text(const Json&);                                // "yes", "a, b", "1500"
 std::string text(const Json& document, const char* pointer);
-std::string size_text(const Json& bytes);                     // "512.0M"
+std::string size_text(const Json& bytes);                     // "512M"
 std::string time_text(const Json& nanoseconds);               // "4.2s"
 std::string age(const Json& rfc3339);                         // "3m", "" for no time
 std::string moment(const Json& rfc3339);                      // "2026-11-23 12:00:00 UTC (3m ago)"

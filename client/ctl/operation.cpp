@@ -64,8 +64,8 @@ void add_operation(Command& root) {
     return 0;
   });
   make_one(operation.command("cancel", "cancel a running operation").example("sovirtctl operation cancel abcdefghijkl"), [](Session& session, const std::string& id) {
-    const auto answer = session.change("DELETE", client::path_of({"v1", "operations", id}), nullptr, "cancelling " + id);
-    if (answer) session.show_done("operation/" + id, "cancelled", answer->body);
+    const client::Answer answer = session.act("DELETE", client::path_of({"v1", "operations", id}), nullptr, "cancelling " + id);
+    session.show_done("operation/" + id, "cancelled", answer.body);
     return 0;
   });
 }

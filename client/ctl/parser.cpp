@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <functional>
 
 namespace sovirt::ctl {
 
@@ -24,31 +25,42 @@ std::size_t distance(const std::string& a, const std::string& b) {  // Levenshte
   return cost[a.size()][b.size()];
 }
 
+std::function<void(const std::vector<std::string>&)> each(const std::function<void(const std::string&)>& take) {
+  return [&take](const std::vector<std::string>& values) {
+    for (const std::string& value : values) take(value);
+  };
+}
+
+void check_choice(const Option& option, const std::string& value) {
+  if (option.choices.empty() || std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end()) return;
+  std::string all;
+  for (const std::string& choice : option.choices) all += (all.empty() ? "" : ", ") + choice;
+  throw UsageError(option.flags.substr(option.flags.find("--")) + ": '" + value + "' is not one of " + all);
+}
+
 void bind_options(CLI::App& app, const Command& command) {
   for (const auto& option : command.options) {
     if (option->value.empty()) {
       app.add_flag_callback(option->flags, [&option] { option->take(""); })->trigger_on_parse();
       continue;
     }
-    const auto take = [&option](const std::vector<std::string>& values) {
-      for (const std::string& value : values) option->take(value);
-    };
-    CLI::Option* bound = app.add_option_function<std::vector<std::string>>(option->flags, take);
+    if (!option->repeated) {
+      app.add_option_function<std::string>(option->flags, [&option](const std::string& value) {
+        check_choice(*option, value);
+        option->take(value);
+      });
+      continue;
+    }
+    CLI::Option* bound = app.add_option_function<std::vector<std::string>>(option->flags, each(option->take));
     // One value after each mention: without this "--label a=b NAME" would swallow NAME.
-    bound->expected(1)->multi_option_policy(option->repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
-    bound->allow_extra_args(false);
-    if (!option->choices.empty()) bound->check(CLI::IsMember(option->choices));
+    bound->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
   }
 }
 
 void bind_arguments(CLI::App& app, const Command& command) {
   for (const Positional& argument : command.arguments) {
-    const auto take = [&argument](const std::vector<std::string>& values) {
-      for (const std::string& value : values) argument.take(value);
-    };
-    CLI::Option* bound = app.add_option_function<std::vector<std::string>>(argument.name, take);
-    if (argument.repeated) bound->expected(argument.required ? 1 : 0, 1 << 20);
-    else bound->expected(1);
+    CLI::Option* bound = argument.repeated ? app.add_option_function<std::vector<std::string>>(argument.name, each(argument.take))
+                                           : app.add_option_function<std::string>(argument.name, argument.take);
     if (argument.required) bound->required();
   }
 }
@@ -101,13 +113,15 @@ const Command& descend(const Command& root, std::vector<std::string>& words) {
   return *at;
 }
 
-[[noreturn]] void explain(const Command& command, const CLI::ParseError& error, bool has_tail) {
+[[noreturn]] void explain(const Command& command, const CLI::App& app, const CLI::ParseError& error, bool has_tail) {
   std::string detail = error.what();
   std::string hint = "usage: " + command.usage();
-  if (error.get_name() == "ExtrasError") {
-    const std::size_t colon = detail.find(": ");
-    const std::string extras = colon == std::string::npos ? detail : detail.substr(colon + 2);
-    const std::string first = extras.substr(0, extras.find(' '));
+  const std::string flag = detail.substr(0, detail.find(':'));
+  if (error.get_name() == "ArgumentMismatch") detail = flag + (detail.find("missing") != std::string::npos ? " needs a value" : " is given more than once");
+  // A mistyped option is the reason, even where CLI11 first misses what was to follow it.
+  const std::vector<std::string> extras = app.remaining();
+  if (!extras.empty()) {
+    const std::string& first = extras.front();
     detail = first.starts_with("-") ? "unknown option '" + first + "'" : "unexpected word '" + first + "'";
     const std::string close = first.starts_with("--") ? nearest(first, flags_of(command)) : "";
     if (!close.empty()) hint = "did you mean '" + close + "'?";
@@ -156,7 +170,7 @@ Parsed parse(Command& root, std::vector<std::string> words) {
   try {
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    explain(command, error, has_tail);
+    explain(command, app, error, has_tail);
   }
   return parsed;
 }

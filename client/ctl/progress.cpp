@@ -14,7 +14,6 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds patience{500};
 constexpr milliseconds between_lines{5000};
-constexpr int bar_width = 24;
 
 // Progress is an extra: a stderr that takes no more bytes must not end the command.
 void write_stderr(const std::string& bytes) {
@@ -58,14 +57,16 @@ std::string Progress::line(milliseconds elapsed) const {
   const std::string doing = clipped(doing_, room);
   out += " " + doing;
   room -= display_width(doing);
-  if (percent_ >= 0 && room > bar_width + 8) {
+  if (percent_ >= 0 && room > 6) {
+    const int bar_width = room > 60 ? 24 : room > 26 ? 12 : 0;
     const int full = percent_ * bar_width / 100;
     const std::string done = repeated(terminal_.unicode ? "━" : "#", full);
-    const std::string rest = repeated(terminal_.unicode ? "━" : ".", bar_width - full);
+    // Told apart by brightness with colour, by shape without.
+    const std::string rest = repeated(!terminal_.unicode ? "." : terminal_.colour ? "━" : "╌", bar_width - full);
     const std::string number = std::to_string(percent_);
-    out += "  " + styled(done, Style::info, terminal_.colour) + styled(rest, Style::dim, terminal_.colour) +
+    out += (bar_width > 0 ? "  " : "") + styled(done, Style::info, terminal_.colour) + styled(rest, Style::dim, terminal_.colour) +
            std::string(4 - std::min<std::size_t>(3, number.size()), ' ') + number + "%";
-    room -= bar_width + 7;
+    room -= bar_width + (bar_width > 0 ? 7 : 5);
   }
   if (!message_.empty() && room > 8) out += "  " + clipped(message_, room - 2);
   return out + "  " + styled(seconds, Style::dim, terminal_.colour);

@@ -13,40 +13,27 @@ namespace {
 
 using std::chrono::steady_clock;
 
-std::string object_of(const Json& row) { return at(row, "/object").is_string() ? text(row, "/object") : ref_of(row); }
-
 const std::vector<Column>& columns() {
   static const std::vector<Column> all{
-      {"OBJECT", [](const Json& r) { return Cell(object_of(r)); }},
+      {"OBJECT", [](const Json& r) { return Cell(ref_of(r)); }},
       {"RESULT", [](const Json& r) { return state_cell(at(r, "/result")); }},
       {"DURATION", [](const Json& r) { return Cell(time_text(at(r, "/duration"))); }, 0, 5, true},
       {"WAITED FOR", [](const Json& r) { return Cell(text(r, "/waited_for")); }, 12, 4},
-      {"REASON", [](const Json& r) {
-         const Json& error = at(r, "/error");
-         return Cell(error.is_object() ? text(error, "/detail") : error.is_string() ? text(error) : text(r, "/reason"), Style::bad);
-       }, 16, 6}};
+      {"REASON", [](const Json& r) { return Cell(text(r, "/reason"), text(r, "/result") == "failed" ? Style::bad : Style::plain); }, 16, 6}};
   return all;
 }
 
 void show(Session& session, const Json& report) {
-  if (!session.for_people()) return session.show_document(report);
-  const Json& finished = at(report, "/finished");
-  const std::string state = at(report, "/state").is_string() ? text(report, "/state") : finished == true ? "finished" : "under way";
-  session.note("Restore of this boot: " + printable(state) + (at(report, "/duration").is_number() ? " in " + time_text(at(report, "/duration")) : ""));
+  if (session.for_people())
+    session.note("Restore " + std::string(text(report, "/state") == "done" ? "ended " + moment(at(report, "/finished_at")) : "is under way since " + moment(at(report, "/started_at"))));
   session.show_list(report, columns(), "Nothing was to be restored.");
 }
 
-// Is there something of this kind ("" for any) that restore has not done with?
-bool pending(const Json& report, const std::string& kind) {
-  const Json& finished = at(report, "/finished");
-  if (kind.empty() && finished.is_boolean()) return !finished.get<bool>();
-  if (finished == true) return false;
+// Bridges come before all containers: the first container in the report says that they are done with.
+bool under_way(const Json& report, const std::string& kind) {
+  if (text(report, "/state") != "running") return false;
   const Json& items = at(report, "/items");
-  return std::any_of(items.begin(), items.end(), [&](const Json& row) {
-    const std::string result = text(row, "/result");
-    const bool of_kind = kind.empty() || text(row, "/kind") == kind || object_of(row).starts_with(kind + "/");
-    return of_kind && (result == "pending" || result == "running");
-  });
+  return kind != "bridge" || std::none_of(items.begin(), items.end(), [](const Json& item) { return text(item, "/kind") == "container"; });
 }
 
 struct WaitOptions {
@@ -62,7 +49,7 @@ int wait(Session& session, const WaitOptions& options) {
     // For one kind the daemon has no wait of its own: look again soon.
     const std::int64_t turn = std::clamp<std::int64_t>(left, 0, kind.empty() ? 30 : 1);
     const Json report = session.get("/v1/restore?wait=" + std::to_string(turn) + "s", "waiting for restore");
-    if (!pending(report, kind)) {
+    if (!under_way(report, kind)) {
       show(session, report);
       return 0;
     }

@@ -77,29 +77,31 @@ std::optional<client::Answer> Session::change(const std::string& method, const s
   return std::nullopt;
 }
 
-std::optional<client::Answer> Session::upload(const std::string& target, const std::string& path, const std::string& doing) {
+client::Answer Session::act(const std::string& method, const std::string& target, const Json& body, const std::string& doing) {
+  if (globals_.dry_run) throw UsageError("--dry-run is for changes that are made in steps: " + doing + " is not");
+  return waiting(doing, [&] { return api_.call(method, target, body); });
+}
+
+client::Answer Session::upload(const std::string& target, const std::string& path, const std::string& doing) {
+  if (globals_.dry_run) throw UsageError("--dry-run is for changes that are made in steps: " + doing + " is not");
   const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat facts {};
   if (!file || ::fstat(file.get(), &facts) != 0) throw errno_error("open", path);
   if (!S_ISREG(facts.st_mode)) throw UsageError(path + " is not a regular file");
   const auto size = static_cast<std::uint64_t>(facts.st_size);
-  const std::string full = globals_.dry_run ? client::with_query(target, {{"dry_run", "true"}}) : target;
-  client::Answer answer = waiting(doing, [&] {
+  return waiting(doing, [&] {
     client::HttpWatch watch = api_.watched();
     watch.sent = [this, size](std::uint64_t sent) {
       progress_.update(size == 0 ? 100 : static_cast<int>(sent * 100 / size), size_text(sent) + " of " + size_text(size));
       progress_.tick();
     };
     api_.watch(std::move(watch));
-    return api_.upload(full, file.get(), size, path);
+    return api_.upload(target, file.get(), size, path);
   });
-  if (!globals_.dry_run) return answer;
-  show_plan(answer.body);
-  return std::nullopt;
 }
 
-void Session::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
-  api_.stream(target, accept, std::move(sink));
+client::HttpResponse Session::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
+  return api_.stream(target, accept, std::move(sink));
 }
 
 // One second at a time, so that the percentage on the screen is never older than that.

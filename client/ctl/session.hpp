@@ -41,8 +41,10 @@ class Session {
   // nullopt: --dry-run, the plan is printed.
   std::optional<client::Answer> change(const std::string& method, const std::string& target, const Json& body, const std::string& doing,
                                        const client::Headers& more = {});
-  std::optional<client::Answer> upload(const std::string& target, const std::string& path, const std::string& doing);
-  void stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
+  client::Answer upload(const std::string& target, const std::string& path, const std::string& doing);
+  // What has no steps to plan: refuses --dry-run instead of doing it.
+  client::Answer act(const std::string& method, const std::string& target, const Json& body, const std::string& doing);
+  client::HttpResponse stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
   // Shows its progress until it has ended. Throws the Error it ended with.
   Json follow_operation(const std::string& id, const std::string& doing);
 

@@ -8,6 +8,8 @@ void add_short_forms(Command& root) {
   make_container_state(root.command("start", "start containers (container start)"), "start");
   make_container_state(root.command("stop", "shut containers down (container stop)"), "stop");
   make_container_restart(root.command("restart", "restart containers (container restart)"));
+  make_container_state(root.command("freeze", "suspend containers (container freeze)"), "freeze");
+  make_container_state(root.command("thaw", "let frozen containers go on (container thaw)"), "thaw");
   make_container_exec(root.command("exec", "run a command in a container (container exec)"));
   make_container_log(root.command("logs", "print a container's log (container log)"));
   make_container_rm(root.command("rm", "delete containers (container rm)"));

@@ -38,20 +38,30 @@ int total(const std::vector<Laid>& laid) {
   return std::accumulate(laid.begin(), laid.end(), -gap, [](int sum, const Laid& one) { return sum + one.width + gap; });
 }
 
-// The widest column that can still give gives first; then columns go.
-void fit(std::vector<Laid>& laid, int width) {
+// The widest column that can still give gives first. False: they cannot give enough.
+bool shrink(std::vector<Laid>& laid, int width) {
   while (total(laid) > width) {
     Laid* widest = nullptr;
     for (Laid& one : laid) {
       const int least = std::max(one.column->shrinks_to, display_width(one.column->heading));
       if (one.column->shrinks_to > 0 && one.width > least && (widest == nullptr || one.width > widest->width)) widest = &one;
     }
-    if (widest != nullptr) {
-      --widest->width;
-      continue;
-    }
+    if (widest == nullptr) return false;
+    --widest->width;
+  }
+  return true;
+}
+
+// Where shrinking is not enough the least important column goes, and the others get their full width back to try again.
+void fit(std::vector<Laid>& laid, int width) {
+  for (;;) {
+    std::vector<Laid> tried = laid;
     const auto least = std::min_element(laid.begin(), laid.end(), [](const Laid& a, const Laid& b) { return a.column->importance < b.column->importance; });
-    if (least == laid.end() || least->column->importance >= 10) return;
+    const bool fits = shrink(tried, width);
+    if (fits || least == laid.end() || least->column->importance >= 10) {
+      laid = std::move(tried);
+      return;
+    }
     laid.erase(least);
   }
 }
@@ -72,7 +82,7 @@ std::string render_table(const std::vector<Column>& columns, const std::vector<n
   if (terminal.width > 0 && !wide) fit(laid, terminal.width - indent);
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   std::string out = margin;
-  for (const Laid& one : laid) append_padded(out, one.column->heading, one, Style::strong, terminal.colour, &one == &laid.back());
+  for (const Laid& one : laid) append_padded(out, one.column->heading, one, indent == 0 ? Style::strong : Style::dim, terminal.colour, &one == &laid.back());
   out += "\n";
   for (std::size_t row = 0; row < rows.size(); ++row) {
     out += margin;

@@ -113,13 +113,14 @@ Answer ApiClient::upload(const std::string& target, int file, std::uint64_t size
   return answer_of(send(request, watch_));
 }
 
-void ApiClient::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
+HttpResponse ApiClient::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
   HttpRequest request = request_of("GET", target, nullptr);
   request.headers.front().second = accept;
   HttpWatch watch = watch_;
   watch.body = std::move(sink);
-  const HttpResponse response = send(request, watch);
+  HttpResponse response = send(request, watch);
   if (response.status >= 300) answer_of(response);
+  return response;
 }
 
 }  // namespace sovirt::client

@@ -49,7 +49,7 @@ class ApiClient {
   Json get_all(const std::string& target);
   Answer upload(const std::string& target, int file, std::uint64_t size, const std::string& name);
   // The bytes of a GET as they come, until the sink says false.
-  void stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
+  HttpResponse stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
 
  private:
   HttpResponse send(const HttpRequest&, const HttpWatch&);
