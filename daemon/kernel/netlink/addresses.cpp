@@ -78,7 +78,7 @@ bool remove_address(Socket& socket, std::string_view link, const Cidr& cidr) {
   Batch batch;
   begin_address(batch, RTM_DELADDR, 0, found->state.ifindex, cidr);
   const auto outcome = socket.transact(batch).front();
-  // ENXIO, EINVAL are the answers of IPv6 where the link has none of it any more.
+  // ENXIO is the answer of IPv6 where it is switched off on the link.
   if (outcome.error == EADDRNOTAVAIL || outcome.error == ENODEV || outcome.error == ENXIO) return false;
   expect(outcome, "RTM_DELADDR", context_of(link, cidr));
   return true;

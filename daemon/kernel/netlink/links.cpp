@@ -166,20 +166,21 @@ void create_bridge(Socket& socket, const BridgeLink& bridge) {
   expect(outcome, "RTM_NEWLINK", bridge.name);
 }
 
-void delete_index(Socket& socket, int ifindex) {
+bool delete_index(Socket& socket, int ifindex) {
   Batch batch;
   ifinfomsg head{};
   head.ifi_index = ifindex;
   batch.begin(RTM_DELLINK, 0, head);
   const auto outcome = socket.transact(batch).front();
-  if (outcome.error != ENODEV) expect(outcome, "RTM_DELLINK", "link " + std::to_string(ifindex));
+  if (outcome.error == ENODEV) return false;
+  expect(outcome, "RTM_DELLINK", "link " + std::to_string(ifindex));
+  return true;
 }
 
 bool delete_link(Socket& socket, std::string_view name, std::string_view uid) {
   const auto link = get_link(socket, name);
   if (!link || link->state.mark.empty() || link->state.mark != uid) return false;
-  delete_index(socket, link->state.ifindex);
-  return true;
+  return delete_index(socket, link->state.ifindex);
 }
 
 void change_link(Socket& socket, std::string_view name, const LinkChange& change) {

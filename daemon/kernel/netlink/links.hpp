@@ -9,7 +9,7 @@ namespace sovirt::netlink {
 // Changes of single links. All throw Error.
 void create_bridge(Socket& socket, const BridgeLink& bridge);
 bool delete_link(Socket& socket, std::string_view name, std::string_view uid);
-void delete_index(Socket& socket, int ifindex);  // gone already: fine
+bool delete_index(Socket& socket, int ifindex);  // false: was gone
 void change_link(Socket& socket, std::string_view name, const LinkChange& change);
 
 // A name the kernel would take for a pattern ("br%d") and fill in with one of its own choice.

@@ -1,5 +1,6 @@
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
 
+#include <cerrno>
 #include <map>
 
 #include "daemon/kernel/netlink/links.hpp"
@@ -16,7 +17,12 @@ class NetlinkKernel final : public NetworkKernel {
     auto socket = sockets_.borrow();
     auto link = netlink::get_link(*socket, name);
     if (!link) return std::nullopt;
-    link->state.addresses = netlink::addresses_of(*socket, link->state.ifindex);
+    try {
+      link->state.addresses = netlink::addresses_of(*socket, link->state.ifindex);
+    } catch (const Error& error) {
+      if (error.error_number() == ENODEV) return std::nullopt;  // went away between the two questions
+      throw;
+    }
     return std::move(link->state);
   }
 

@@ -13,7 +13,7 @@ class Heard {
     return [this](const LinkEvent& event, bool lost) {
       const std::lock_guard lock{mutex_};
       events_.push_back(event);
-      lost_ = lost_ || lost;
+      losses_ += lost ? 1 : 0;
     };
   }
   bool of(int ifindex) {
@@ -28,6 +28,10 @@ class Heard {
       if (event.name == name && event.gone == gone) return true;
     return false;
   }
+  int losses() {
+    const std::lock_guard lock{mutex_};
+    return losses_;
+  }
   std::size_t count() {
     const std::lock_guard lock{mutex_};
     return events_.size();
@@ -40,7 +44,7 @@ class Heard {
  private:
   std::mutex mutex_;
   std::vector<LinkEvent> events_;
-  bool lost_ = false;
+  int losses_ = 0;
 };
 
 constexpr std::chrono::milliseconds a_second{1000};
@@ -145,6 +149,24 @@ TYPED_TEST(Watch, HandleMayDieInTheListener) {
   this->world().create_link("foreign1");
   std::this_thread::sleep_for(std::chrono::milliseconds{100});
   EXPECT_EQ(calls, 1);
+}
+
+TYPED_TEST(Watch, LossIsToldOnceAndWatchingGoesOn) {
+  Heard heard;
+  std::mutex busy;
+  const auto handle = this->kernel().watch([&busy, listen = heard.listener()](const LinkEvent& event, bool lost) {
+    const std::lock_guard lock{busy};
+    listen(event, lost);
+  });
+  {
+    const std::lock_guard lock{busy};
+    this->world().lose_events();
+  }
+  EXPECT_TRUE(soon([&] { return heard.losses() > 0; }));
+  this->quiet(heard);
+  this->world().create_link("foreign0");
+  EXPECT_TRUE(soon([&] { return heard.named("foreign0", false); }, a_second));
+  EXPECT_EQ(heard.losses(), 1);
 }
 
 TYPED_TEST(Watch, SeveralListenersAllHear) {

@@ -85,6 +85,11 @@ void RealWorld::remove_address(std::string_view link, const Cidr& cidr) {
   ip_tool({"address", "delete", cidr.text(), "dev", std::string{link}});
 }
 
+void RealWorld::lose_events() {
+  create_link("flood0");
+  for (unsigned i = 0; i < 6000; ++i) kernel_->change_link("flood0", {.mtu = 1400 + i % 2, .mac = {}, .stp = {}, .up = {}, .master = {}});
+}
+
 std::optional<IpAddress> RealWorld::gateway_in(int netns) {
   std::optional<IpAddress> gateway;
   std::thread{[&] {

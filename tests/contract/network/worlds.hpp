@@ -26,6 +26,7 @@ class FakeWorld {
   void add_address(std::string_view link, const Cidr& cidr) { kernel_.foreign_add_address(link, cidr); }
   void remove_address(std::string_view link, const Cidr& cidr) { kernel_.foreign_remove_address(link, cidr); }
   std::optional<IpAddress> gateway_in(int netns) { return kernel_.gateway_in(netns); }
+  void lose_events() { kernel_.lose_events(); }
 
  private:
   fakes::FakeNetworkKernel kernel_;
@@ -45,6 +46,7 @@ class RealWorld {
   void add_address(std::string_view link, const Cidr& cidr);
   void remove_address(std::string_view link, const Cidr& cidr);
   std::optional<IpAddress> gateway_in(int netns);
+  void lose_events();  // more than a watcher's queue takes; its listener must be busy meanwhile
 
  private:
   std::unique_ptr<NetworkKernel> kernel_;
