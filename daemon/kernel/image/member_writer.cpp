@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <string_view>
 
 #include "daemon/base/error.hpp"
@@ -40,7 +41,7 @@ int open_beneath(int root, const std::string& path, std::uint64_t flags) noexcep
 bool wanted_xattr(const std::string& name) noexcept { return name.starts_with("user.") || name == "security.capability"; }
 
 bool all_zero(const char* bytes, std::size_t size) noexcept {
-  return size == 0 || (bytes[0] == 0 && std::equal(bytes + 1, bytes + size, bytes));
+  return size == 0 || (bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 }  // namespace
