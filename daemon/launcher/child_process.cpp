@@ -86,7 +86,7 @@ void set_stdio(const Reporter& report, const int (&stdio)[3]) noexcept {
 }
 
 void reset_signals() noexcept {
-  // Dispositions were reset by CLONE_CLEAR_SIGHAND.
+  // A monitor blocks what it does not want to end by; dispositions it leaves alone.
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -14,7 +14,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   // It outlives the daemon and whatever terminal that was started from, and ends with its container only.
-  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT}) ::signal(signal, SIG_IGN);
+  // Blocked and not ignored: what is ignored stays so across CLONE_CLEAR_SIGHAND and execve, and would be ignored by
+  // the container's processes too; the mask they reset.
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT}) ::sigaddset(&blocked, signal);
+  ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
   ::prctl(PR_SET_NAME, "sovirt-launch", 0, 0, 0);
   try {
     sovirt::launch::Monitor monitor{sovirt::unique_fd{control}};
