@@ -26,7 +26,12 @@ void Page::flush_fields() {
   for (const auto& [label, value] : fields_) widest = std::max(widest, display_width(label));
   for (const auto& [label, value] : fields_) {
     const std::string space(static_cast<std::size_t>(widest - display_width(label) + 2), ' ');
-    out_ += "  " + styled(label, Style::dim, terminal_.colour) + space + styled(printable(value.text), value.style, terminal_.colour) + "\n";
+    const int room = terminal_.width > 0 ? std::max(20, terminal_.width - widest - 4) : 1 << 20;
+    std::string margin = "  " + styled(label, Style::dim, terminal_.colour) + space;
+    for (const std::string& line : wrapped(printable(value.text), room)) {
+      out_ += margin + styled(line, value.style, terminal_.colour) + "\n";
+      margin.assign(static_cast<std::size_t>(widest + 4), ' ');
+    }
   }
   fields_.clear();
 }

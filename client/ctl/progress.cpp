@@ -53,7 +53,8 @@ std::string Progress::line(milliseconds elapsed) const {
   static constexpr std::array<const char*, 4> coarse{"-", "\\", "|", "/"};
   const auto turn = static_cast<std::size_t>(elapsed.count() / 100);
   std::string out = styled(terminal_.unicode ? fine[turn % fine.size()] : coarse[turn % coarse.size()], Style::info, terminal_.colour);
-  int room = (terminal_.width > 0 ? terminal_.width : 80) - 1 - 2 - static_cast<int>(seconds.size()) - 2;
+  // Three columns stay free, or the terminal's "^C" would wrap and leave the line out of reach.
+  int room = (terminal_.width > 0 ? terminal_.width : 80) - 3 - 1 - 2 - static_cast<int>(seconds.size()) - 2;
   const std::string doing = clipped(doing_, room);
   out += " " + doing;
   room -= display_width(doing);

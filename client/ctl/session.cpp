@@ -121,8 +121,7 @@ Json Session::follow_operation(const std::string& id, const std::string& doing) 
   try {
     operation = waiting(doing, [&] { return poll_operation(id); });
   } catch (const client::Interrupted&) {
-    std::fprintf(stderr, "\nThe operation goes on in the daemon. To follow it:  sovirtctl operation wait %s\n"
-                         "                                       To end it:  sovirtctl operation cancel %s\n", id.c_str(), id.c_str());
+    std::fprintf(stderr, "It goes on in the daemon.\n  follow it:  sovirtctl operation wait %s\n  end it:     sovirtctl operation cancel %s\n", id.c_str(), id.c_str());
     throw;
   }
   const std::string state = text(operation, "/state");
@@ -154,7 +153,11 @@ void Session::show_list(const Json& list, const std::vector<Column>& columns, co
 }
 
 void Session::show_page(const Json& document, const std::function<void(Page&)>& fill) {
-  if (globals_.format == Format::name) return print((document.contains("name") ? ref_of(document) : text(document, "/id")) + "\n");
+  if (globals_.format == Format::name) {
+    for (const char* field : {"/id", "/hostname"})
+      if (!at(document, field).is_null()) return print(text(document, field) + "\n");
+    return print(ref_of(document) + "\n");
+  }
   if (!for_people()) return show_document(document);
   Page page(out_, wide());
   fill(page);

@@ -105,6 +105,18 @@ std::string clipped(std::string_view text, int width) {
   return out + "…";
 }
 
+std::vector<std::string> wrapped(const std::string& words, int width) {
+  std::vector<std::string> lines(1);
+  for (std::size_t begin = 0; begin < words.size();) {
+    const std::size_t end = std::min(words.find(' ', begin), words.size());
+    const std::string word = words.substr(begin, end - begin);
+    begin = end + 1;
+    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+  }
+  return lines;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {

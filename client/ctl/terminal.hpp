@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sovirt::ctl {
 
@@ -23,6 +24,7 @@ std::string styled(std::string_view text, Style, bool colour);
 // Columns that the text takes on a terminal (UTF-8; one per code point, none for combining marks).
 int display_width(std::string_view text);
 std::string clipped(std::string_view text, int width);  // with … at the end where it was cut
+std::vector<std::string> wrapped(const std::string& words, int width);  // at spaces; never empty
 
 // Without control bytes and broken UTF-8: what comes from elsewhere must not steer the terminal.
 std::string printable(std::string_view text);

@@ -366,6 +366,42 @@ class Restore(Case):
         self.assertEqual(len(self.asked()), 2)
 
 
+class Host(Case):
+    feature = {"state": "present", "detail": "", "needed_for": "a root file system of a container's own", "required": True}
+    report = {"hostname": "lab1", "kernel": "6.1.0-31-amd64", "architecture": "x86_64", "distribution": "Debian GNU/Linux 12 (bookworm)", "boot_id": "b",
+              "uptime_seconds": 93784, "cpus": 2, "memory_bytes": 25769803776,
+              "virtualization": {"guest": True, "hypervisor": {"vendor": "KVM", "signature": "KVMKVMKVM", "source": "cpuid", "type": 1,
+                                                               "type_reason": "it is part of the kernel that runs on the hardware"},
+                                 "machine": "QEMU Standard PC", "cpu_extensions": ["vmx"], "kvm_device": {"present": False, "usable": False, "reason": "no module"},
+                                 "clocksource": {"current": "kvm-clock", "available": ["kvm-clock", "tsc"], "paravirtual": True},
+                                 "paravirtual_devices": [{"bus": "virtio", "device": "virtio0", "driver": "virtio_net"}],
+                                 "emulation": "not of the CPU", "container": None},
+              "cgroups": {"layout": "hybrid", "mounts": [{"path": "/sys/fs/cgroup/cpu", "version": 1, "controllers": ["cpu"], "writable": True}],
+                          "controllers": [{"name": "cpu", "version": 1, "path": "/sys/fs/cgroup/cpu", "hierarchy": 2, "enabled": True, "used": True}]},
+              "features": [{**feature, "name": "namespace-mnt"}, {**feature, "name": "dummy", "state": "missing", "required": False, "detail": "no module"},
+                           {**feature, "name": "overlayfs", "state": "missing", "detail": "not in this kernel"}]}
+    answers = {"GET /v1/host": [{"body": report}, {"body": report}, {"body": {**report, "features": report["features"][:2]}}],
+               "POST /v1/host/actions/stop-containers": [
+                   {"body": {"items": [{"name": "a", "result": "stopped", "reason": None}]}},
+                   {"body": {"items": [{"name": "a", "result": "stopped", "reason": None}, {"name": "b", "result": "failed", "reason": "it hangs"}]}}]}
+
+    def test_show_and_check(self):
+        shown = self.ctl("host", "show").out
+        for part in ("lab1\n", "hypervisor      KVM (type 1: it is part", "memory        24G", "kvm-clock (paravirtual)", "layout  hybrid", "/sys/fs/cgroup/cpu"):
+            self.assertIn(part, shown)
+        done = self.ctl("check")
+        self.assertEqual(done.status, 7, done)
+        self.assertRegex(done.out, r"overlayfs +missing +a root file system of a container's own +not in this kernel")
+        self.assertIn("Required and missing: 1.", done.err)
+        self.assertEqual(self.ctl("check", "-o", "json").status, 0)
+
+    def test_stop_containers(self):
+        self.assertEqual(self.ctl("host", "stop-containers").status, 0)
+        done = self.ctl("host", "stop-containers")
+        self.assertEqual(done.status, 1)
+        self.assertRegex(done.out, r"b +failed +it hangs")
+
+
 class Help(Case):
     def commands(self, *path):
         text = self.ctl(*path, "--help").out
