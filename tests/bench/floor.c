@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,9 +25,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MUST(call) do { if ((long)(call) < 0) { fprintf(stderr, "floor: %s: %s\n", #call, strerror(errno)); _exit(1); } } while (0)
+static char lower[4096], place[] = "/tmp/sovirt-floor-XXXXXX", upper[64], work[64];
+static pid_t owner;   /* of `place`; in the child getpid() is 1 */
 
-static char lower[4096], upper[4200], work[4200];
+static void clean_up(void) {
+  char command[64];
+  snprintf(command, sizeof command, "rm -rf %s", place);
+  if (system(command)) fprintf(stderr, "floor: %s is left behind\n", place);
+}
+
+static void die(const char* what, int error) {
+  fprintf(stderr, "floor: %s: %s\n", what, strerror(error));
+  if (getpid() == owner) exit(1);
+  _exit(1);
+}
+#define MUST(call) do { if ((long)(call) < 0) die(#call, errno); } while (0)
 
 static double now_us(void) {
   struct timespec t;
@@ -59,7 +72,8 @@ static void make_veth(int socket, pid_t child, int bridge) {
   struct rtattr* info = put(&m, IFLA_LINKINFO, NULL, 0);
   put(&m, IFLA_INFO_KIND, "veth", 5);
   struct rtattr* data = put(&m, IFLA_INFO_DATA, NULL, 0);
-  struct rtattr* peer = put(&m, VETH_INFO_PEER, &up, sizeof up);
+  const struct ifinfomsg down = {0};   /* the end that is made first cannot be up: it has no peer yet */
+  struct rtattr* peer = put(&m, VETH_INFO_PEER, &down, sizeof down);
   put(&m, IFLA_IFNAME, "eth0", 5);
   put(&m, IFLA_NET_NS_PID, &child, sizeof child);
   end(&m, peer);
@@ -68,10 +82,7 @@ static void make_veth(int socket, pid_t child, int bridge) {
   MUST(send(socket, &m, m.head.nlmsg_len, 0));
   union { struct { struct nlmsghdr head; struct nlmsgerr error; } ack; char bytes[1024]; } reply;
   MUST(recv(socket, &reply, sizeof reply, 0));
-  if (reply.ack.error.error) {
-    fprintf(stderr, "floor: RTM_NEWLINK: %s\n", strerror(-reply.ack.error.error));
-    _exit(1);
-  }
+  if (reply.ack.error.error) die("RTM_NEWLINK", -reply.ack.error.error);
 }
 
 static void set_up_root(void) {
@@ -108,6 +119,12 @@ static void set_up_root(void) {
   MUST(sethostname("floor", 5));
 }
 
+static void bring_up(int any, const char* name) {
+  struct ifreq request = {.ifr_flags = IFF_UP};
+  strcpy(request.ifr_name, name);
+  MUST(ioctl(any, SIOCSIFFLAGS, &request));
+}
+
 static double run_once(int netlink, int bridge) {
   int network[2], executed[2];
   MUST(pipe2(network, O_CLOEXEC));
@@ -122,6 +139,9 @@ static double run_once(int netlink, int bridge) {
     close(network[1]);
     set_up_root();
     MUST(read(network[0], &byte, 1));
+    const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bring_up(any, "lo");
+    bring_up(any, "eth0");
     execl("/bin/true", "true", (char*)NULL);
     MUST(-1);
   }
@@ -152,19 +172,19 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int bridge = (int)if_nametoindex(argv[2]);
-  char place[] = "/tmp/sovirt-floor-XXXXXX", command[4200];
   snprintf(lower, sizeof lower, "%s", argv[1]);
   if (!mkdtemp(place)) return 1;
+  owner = getpid();
+  atexit(clean_up);
   snprintf(upper, sizeof upper, "%s/upper", place);
   snprintf(work, sizeof work, "%s/work", place);
-  mkdir(upper, 0755);
-  mkdir(work, 0755);
+  MUST(mkdir(upper, 0755));
+  MUST(mkdir(work, 0755));
   const int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   double* times = calloc((size_t)count, sizeof *times);
   for (int i = 0; i < count; ++i) times[i] = run_once(netlink, bridge);
   qsort(times, (size_t)count, sizeof *times, ascending);
   printf("floor: min %.0f us, median %.0f us, of %d\n", times[0], times[count / 2], count);
   free(times);
-  snprintf(command, sizeof command, "rm -rf %s", place);
-  return system(command) != 0;
+  return 0;
 }
