@@ -16,7 +16,7 @@ void add_audit(Command& root) {
     client::Query query;
     if (*limit) query.emplace_back("limit", std::to_string(integer_of("--limit", **limit)));
     session.show_list(session.get(client::with_query("/v1/audit", query)),
-                      {{"AT", [](const Json& r) { return Cell(text(r, "/at").substr(0, 19)); }},
+                      {{"AT", [](const Json& r) { return Cell(moment(at(r, "/at"))); }},
                        {"UID", [](const Json& r) { return Cell(text(r, "/actor/uid")); }, 0, 10, true},
                        {"PID", [](const Json& r) { return Cell(text(r, "/actor/pid")); }, 0, 4, true},
                        {"STATUS", [](const Json& r) {

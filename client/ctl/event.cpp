@@ -112,7 +112,7 @@ int list(Session& session, const EventOptions& options) {
                      {"AT", [](const Json& e) { return Cell(moment(at(e, "/at"))); }, 0, 5},
                      {"TYPE", [](const Json& e) { return Cell(text(e, "/type"), style_of(text(e, "/type"))); }},
                      {"OBJECT", [](const Json& e) { return Cell(ref_of(e)); }},
-                     {"DATA", [](const Json& e) { return Cell(at(e, "/data").empty() ? "" : text(e, "/data")); }, 12, 3}},
+                     {"DATA", [](const Json& e) { return Cell(text(e, "/data")); }, 12, 3}},
                     "No events yet. Watch for them with: sovirtctl events");
   return 0;
 }

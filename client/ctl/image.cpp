@@ -39,8 +39,10 @@ void fill_page(Page& page, const Json& image) {
   page.field("used by", text(image, "/status/used_by"));
   page.section("Source");
   const Json& source = at(image, "/spec/source");
+  page.field("type", text(source, "/type"));
   if (source.is_object())
-    for (const auto& [key, value] : source.items()) page.field(key, text(value));
+    for (const auto& [key, value] : source.items())
+      if (key != "type") page.field(key, text(value));
   page.conditions(image);
   page.origin(image);
 }
@@ -80,7 +82,8 @@ int finish_build(Session& session, const ImageOptions& options, const client::An
   Json image = at(operation, "/result");
   if (!image.is_object() || session.globals().format == Format::json || session.globals().format == Format::yaml)
     image = session.get(client::path_of({"v1", "images", options.name}));
-  session.show_done(ref, "built: " + text(image, "/status/os") + ", " + size_text(at(image, "/status/size")), image);
+  const std::string os = text(image, "/status/os");
+  session.show_done(ref, "built: " + (os.empty() || os == "unknown" ? "" : os + ", ") + size_text(at(image, "/status/size")), image);
   return 0;
 }
 

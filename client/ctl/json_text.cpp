@@ -17,6 +17,12 @@ std::string joined(const Json& list) {
   return out;
 }
 
+std::string pairs(const Json& object) {
+  std::string out;
+  for (const auto& [key, value] : object.items()) out += (out.empty() ? "" : ", ") + key + "=" + (value.is_null() ? "null" : text(value));
+  return out;
+}
+
 std::optional<Time> time_of(const Json& value) {
   return value.is_string() ? parse_rfc3339(value.get_ref<const std::string&>()) : std::nullopt;
 }
@@ -56,6 +62,7 @@ std::string text(const Json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_null()) return {};
   if (value.is_array()) return joined(value);
+  if (value.is_object()) return pairs(value);
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

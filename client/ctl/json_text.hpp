@@ -12,7 +12,7 @@ namespace sovirt::ctl {
 // type than expected shows as "".
 
 const Json& at(const Json& document, const char* pointer);    // RFC 6901; null if there is nothing
-std::string text(const Json&);                                // "yes", "a, b", "1500"
+std::string text(const Json&);                                // "yes", "a, b", "1500", "key=value, …"
 std::string text(const Json& document, const char* pointer);
 std::string size_text(const Json& bytes);                     // "512M"
 std::string time_text(const Json& nanoseconds);               // "4.2s"

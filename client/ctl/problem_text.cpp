@@ -13,7 +13,7 @@ namespace {
 std::string error_line(const std::string& detail, bool colour) { return styled("error:", Style::bad, colour) + " " + printable(detail) + "\n"; }
 
 std::string more(const std::string& label, const std::string& value, Style style, bool colour) {
-  return value.empty() ? "" : "  " + styled(label + ":", style, colour) + " " + printable(value) + "\n";
+  return value.empty() ? "" : "  " + styled(printable(label) + ":", style, colour) + " " + printable(value) + "\n";
 }
 
 Failure unreachable(const client::ConnectError& error, bool colour) {
@@ -62,14 +62,15 @@ Exit exit_of(Code code) noexcept {
 }
 
 Failure describe(const Error& error, const std::string& request_id, bool colour) {
-  std::string text = error_line(error.detail(), colour);
-  for (const FieldError& field : error.fields()) {
+  const auto& fields = error.fields();
+  // The detail often is the first wrong field once more: said twice it would not be clearer.
+  const bool several = fields.size() > 1;
+  const bool repeats = !fields.empty() && error.detail().find((several ? fields.front().pointer + ": " : "") + fields.front().detail) != std::string::npos;
+  std::string text = error_line(repeats && several ? std::to_string(fields.size()) + " values are wrong" : error.detail(), colour);
+  for (const FieldError& field : fields) {
     const std::string where = field.pointer.empty() ? "the request" : field.pointer;
-    // A single wrong field is often the whole detail: saying it twice would not make it clearer.
-    if (error.fields().size() > 1 || error.detail().find(field.detail) == std::string::npos)
-      text += "  " + styled(printable(where) + ":", Style::warn, colour) + " " + printable(field.detail) + "\n";
-    else if (!field.pointer.empty())
-      text += more("field", field.pointer, Style::warn, colour);
+    if (several || !repeats) text += more(where, field.detail, Style::warn, colour);
+    else if (error.detail().find(where) == std::string::npos && !field.pointer.empty()) text += more("field", where, Style::warn, colour);
   }
   for (const std::string& holder : error.conflicts_with()) text += more("held by", holder, Style::warn, colour);
   if (error.error_number() != 0)

@@ -37,6 +37,14 @@ TEST(Describe, OneFieldIsNotSaidTwice) {
   EXPECT_EQ(describe(client::ApiError(422, problem), false).text, "error: must be 68 to 65535\n  field: /mtu\n");
 }
 
+TEST(Describe, SeveralFieldsOfWhichTheDetailNamesOne) {
+  const Json problem{{"code", "invalid"}, {"detail", "/a: wrong (and 1 more)"},
+                     {"errors", {{{"pointer", "/a"}, {"detail", "wrong"}, {"code", "x"}}, {{"pointer", "/b"}, {"detail", "bad"}, {"code", "x"}}}}};
+  EXPECT_EQ(describe(client::ApiError(422, problem), false).text, "error: 2 values are wrong\n  /a: wrong\n  /b: bad\n");
+  const Json one{{"code", "invalid"}, {"detail", "/a: wrong"}, {"errors", {{{"pointer", "/a"}, {"detail", "wrong"}, {"code", "x"}}}}};
+  EXPECT_EQ(describe(client::ApiError(422, one), false).text, "error: /a: wrong\n");
+}
+
 TEST(Describe, NoDaemon) {
   const Failure failure = describe(client::ConnectError("/run/x.sock", ENOENT), false);
   EXPECT_EQ(failure.status, Exit::unavailable);

@@ -92,6 +92,7 @@ TEST(Values, AsPeopleReadThem) {
   EXPECT_EQ(text(Json{"a", 1, true}), "a, 1, yes");
   EXPECT_EQ(text(Json::parse(R"({"a":{"b":[1,2]}})"), "/a/b"), "1, 2");
   EXPECT_EQ(text(Json::parse(R"({"a":5})"), "/a/b/c"), "");
+  EXPECT_EQ(text(Json::parse(R"({"a":5,"b":null,"c":[1,2]})")), "a=5, b=null, c=1, 2");
   EXPECT_EQ(age("not a time"), "");
   EXPECT_EQ(moment("2020-01-02T03:04:05.678Z").substr(0, 23), "2020-01-02 03:04:05 UTC");
   EXPECT_EQ(state_cell("running").style, Style::good);
