@@ -11,7 +11,7 @@ using boost::system::error_code;
 void Session::dispatch() {
   if (request_.route->where == Where::loop) return respond(core_->dispatcher().answer(request_));
   run_on_pool([this]() -> std::optional<Reply> { return core_->dispatcher().answer(request_); },
-              [this](std::optional<Reply> reply) { respond(*std::move(reply)); });
+              [this](std::optional<Reply> reply) { respond(std::move(reply).value()); });
 }
 
 // Both functions may use this session: the job holds it. Its reply, if any, is final and audited there, since
@@ -72,7 +72,7 @@ void Session::finish_upload() {
       },
       [this](std::optional<Reply> reply) {
         if (sink_) core_->pool().post([sink = std::move(sink_)] {});
-        respond(*std::move(reply));
+        respond(std::move(reply).value());
       });
 }
 

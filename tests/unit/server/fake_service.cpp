@@ -1,8 +1,8 @@
 #include "fake_service.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "api/reader.hpp"
@@ -136,7 +136,8 @@ std::string FakeService::begin_upload(std::string_view image) {
 
 ChangeResult FakeService::finish_upload(std::string_view image, const std::string& path, const ChangeContext&) {
   std::ifstream file{path, std::ios::binary};
-  uploaded.assign(std::istreambuf_iterator<char>{file}, {});
+  uploaded.resize(std::filesystem::file_size(path));
+  file.read(uploaded.data(), static_cast<std::streamsize>(uploaded.size()));
   return {nullptr, 0, false, begin_operation("image/" + std::string{image})};
 }
 

@@ -58,7 +58,7 @@ TEST(Load, StopsWithinASecondUnderLoad) {
   stream.send(request_text("GET", "/v1/events"));
   running.service.begin_operation("image/debian");
   held.send(request_text("GET", "/v1/operations/op1?wait=100s"));
-  running.service.exec_ms = 3000;
+  running.service.exec_ms = 1500;
   stuck.send(request_text("POST", "/v1/containers/web/exec", R"({"command":["x"]})"));
   EXPECT_TRUE(comes_true([&] { return answered > 1000 && running.service.listeners() == 2; }));
   EXPECT_LT(running.stop(), 1000ms);
