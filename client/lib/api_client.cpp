@@ -80,7 +80,12 @@ HttpResponse ApiClient::send(const HttpRequest& request, const HttpWatch& watch)
     const bool main_socket = path.size() > 5 && path.ends_with(".sock") && !path.ends_with("-ro.sock");
     if (error.error_number() != EACCES || !main_socket || request.method != "GET") throw;
     HttpConnection read_only(path.substr(0, path.size() - 5) + "-ro.sock");
-    HttpResponse response = read_only.exchange(request, watch);
+    HttpResponse response;
+    try {
+      response = read_only.exchange(request, watch);
+    } catch (const ConnectError&) {
+      throw error;  // that the first one may not be used is what this user has to know
+    }
     connection_ = std::move(read_only);
     return response;
   }

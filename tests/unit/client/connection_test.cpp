@@ -25,11 +25,9 @@ class ConnectionTest : public testing::Test {
   void TearDown() override {
     if (server_.joinable()) server_.join();
     ::unlink(path().c_str());
-    ::unlink(read_only().c_str());
     ::rmdir(directory_);
   }
   std::string path() const { return std::string(directory_) + "/s.sock"; }
-  std::string read_only() const { return std::string(directory_) + "/s-ro.sock"; }
 
   void listen_on(const std::string& where) {
     listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -9,7 +9,9 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -255,6 +257,35 @@ class Changes(Case):
             done = subprocess.run([PROGRAM, "bridge", "show", "brso1"], stdout=full, stderr=subprocess.PIPE, env=self.environment(), timeout=30)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"standard output", done.stderr)
+
+
+class OtherUsers(Case):
+    answers = {"GET /v1/bridges": {"body": {"items": [BRIDGE], "next": None, "seq": 1}}}
+
+    def ctl_as_nobody(self, *words):
+        program = shutil.copy(PROGRAM, self.dir.name)
+        done = subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+                              env=self.environment(SOVIRT_SOCKET=str(pathlib.Path(self.dir.name) / "main.sock")), user=65534, group=65534, extra_groups=[])
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def test_the_read_only_socket_answers_questions(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to become another user")
+        os.chmod(self.dir.name, 0o755)
+        closed = socket.socket(socket.AF_UNIX)
+        self.addCleanup(closed.close)
+        closed.bind(os.path.join(self.dir.name, "main.sock"))
+        closed.listen()
+        os.chmod(os.path.join(self.dir.name, "main.sock"), 0o600)
+        refused = self.ctl_as_nobody("bridge", "ls")
+        self.assertEqual(refused.status, 6, refused)  # there is no read-only socket
+        os.chmod(self.socket, 0o666)
+        os.rename(self.socket, os.path.join(self.dir.name, "main-ro.sock"))
+        self.assertIn("brso1", self.ctl_as_nobody("bridge", "ls").out)
+        change = self.ctl_as_nobody("bridge", "rm", "brso1")
+        self.assertEqual(change.status, 6, change)
+        self.assertIn("group sovirt", change.err)
+        self.assertEqual([a["request"] for a in self.asked()], ["GET /v1/bridges"])
 
 
 class Exec(Case):
