@@ -1,10 +1,9 @@
 #include "daemon/launcher/killing.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -13,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "daemon/base/unique_fd.hpp"
 #include "daemon/launcher/process_file.hpp"
 
 namespace sovirt::launch {
@@ -32,7 +30,7 @@ std::string folder_of(int fd) {
   return text;
 }
 
-// How many were there. On v1 there is no cgroup.kill.
+// How many were there.
 int kill_all_in(const std::string& folder) {
   int found = 0;
   const std::string pids = read_text((folder + "/cgroup.procs").c_str());
@@ -82,9 +80,9 @@ std::vector<pid_t> descendants(pid_t root) {
 void kill_group(int fd) noexcept try {
   const std::string folder = folder_of(fd);
   if (folder.empty()) return;
-  const unique_fd kill_file{::open((folder + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC)};
+  // Not by cgroup.kill: kernels since 6.14 (and 6.1.129) kill whatever is later cloned into a group that was killed so,
+  // as CLONE_INTO_CGROUP compares its count of kills with that of the parent's group.
   for (int round = 0; round < 2000; ++round) {
-    if (kill_file && round == 0 && ::write(kill_file.get(), "1", 1) != 1) { /* one by one then, below */ }
     if (kill_all_in(folder) == 0) return;
     pause_ms(round < 20 ? 1 : 5);
   }

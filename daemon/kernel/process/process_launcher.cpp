@@ -79,8 +79,13 @@ std::unique_ptr<Launch> ProcessLauncher::begin(const LaunchSpec& spec, unique_fd
 ProcessLauncher::Placed ProcessLauncher::place(const std::string& group) {
   CgroupTree& cgroups = options_.cgroups;
   auto spare = spares_ ? spares_->take() : std::nullopt;
-  if (spare && !spare->group.empty()) give_name(*spare, group);
-  else cgroups.create(group);
+  if (spare && !spare->group.empty()) {
+    give_name(*spare, group);
+  } else {
+    // Never one of an earlier run: what is cloned into a v2 group that was once killed by cgroup.kill is killed too.
+    cgroups.remove(group);
+    cgroups.create(group);
+  }
   CgroupPlacement placement = cgroups.placement(group);
   if (spare) return {std::move(spare->monitor), std::move(placement.directory_v2)};
   MonitorProcess monitor{options_.program, cgroups, placement, false};

@@ -26,7 +26,7 @@ void print(const char* what, std::vector<double> times) {
 int main(int argc, char** argv) {
   const int count = argc > 1 ? std::atoi(argv[1]) : 50;
   const bool spare = argc < 3 || std::strcmp(argv[2], "direct") != 0;
-  sovirt::test::LauncherHost host{spare};
+  sovirt::test::LauncherHost host{spare ? sovirt::test::Mode::spare : sovirt::test::Mode::direct};
   std::vector<double> whole, first, second, execs;
   for (int i = 0; i < count; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(150));   // the spare is there again

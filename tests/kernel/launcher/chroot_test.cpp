@@ -15,7 +15,7 @@ class ChrootTest : public LauncherTest {
     if (!IsSkipped() && !HasFatalFailure()) host().spec.isolation = Isolation::chroot;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Launcher, ChrootTest, testing::Bool(), mode_name);
+INSTANTIATE_TEST_SUITE_P(Launcher, ChrootTest, all_modes(), mode_name);
 
 std::string link_of(const std::string& path) {
   std::error_code error;

@@ -8,7 +8,7 @@ namespace sovirt::test {
 namespace {
 
 using ConsoleTest = LauncherTest;
-INSTANTIATE_TEST_SUITE_P(Launcher, ConsoleTest, testing::Bool(), mode_name);
+INSTANTIATE_TEST_SUITE_P(Launcher, ConsoleTest, all_modes(), mode_name);
 
 std::uint64_t size_of(const std::string& path) {
   struct stat status{};

@@ -29,7 +29,7 @@ class ExecTest : public LauncherTest {
   }
   Launched launched_;
 };
-INSTANTIATE_TEST_SUITE_P(Launcher, ExecTest, testing::Bool(), mode_name);
+INSTANTIATE_TEST_SUITE_P(Launcher, ExecTest, all_modes(), mode_name);
 
 TEST_P(ExecTest, gives_code_and_both_outputs) {
   const ExecResult result = run(sh("echo out; echo err >&2; exit 3"));
@@ -133,17 +133,6 @@ TEST_P(ExecTest, sees_no_descriptor_but_its_three) {
   EXPECT_EQ(run(sh("exec ls /proc/self/fd")).output, "0\n1\n2\n3\n");
 }
 
-TEST_P(ExecTest, works_when_the_agent_was_killed) {
-  if (!host().cgroups().needs_attach()) GTEST_SKIP() << "there is no agent where a process can be cloned into its group";
-  int killed = 0;
-  for (const pid_t pid : host().cgroups().processes("c.a"))
-    if (pid != launched_.init.pid && ::kill(pid, SIGKILL) == 0) ++killed;
-  ASSERT_EQ(killed, 1);
-  EXPECT_EQ(run(sh("echo again")).output, "again\n");
-  EXPECT_EQ(run(sh("echo and again")).output, "and again\n");
-  EXPECT_TRUE(launcher().report("a")->running);
-}
-
 TEST_P(ExecTest, ends_with_the_container) {
   ExecRequest request = sh("sleep 600");
   std::thread killer{[&] {
@@ -169,6 +158,21 @@ TEST_P(ExecTest, many_at_once) {
     });
   for (std::thread& one : threads) one.join();
   EXPECT_EQ(right, 40);
+}
+
+// Where a process cannot be cloned into its group, an agent in it does it.
+using AgentTest = ExecTest;
+INSTANTIATE_TEST_SUITE_P(Launcher, AgentTest, testing::Values(Mode::direct, Mode::spare), mode_name);
+
+TEST_P(AgentTest, a_killed_one_is_replaced) {
+  if (!host().cgroups().needs_attach()) GTEST_SKIP() << "this host has no cgroup v1, so there is no agent";
+  int killed = 0;
+  for (const pid_t pid : host().cgroups().processes("c.a"))
+    if (pid != launched_.init.pid && ::kill(pid, SIGKILL) == 0) ++killed;
+  ASSERT_EQ(killed, 1);
+  EXPECT_EQ(run(sh("echo again")).output, "again\n");
+  EXPECT_EQ(run(sh("echo and again")).output, "and again\n");
+  EXPECT_TRUE(launcher().report("a")->running);
 }
 
 }  // namespace

@@ -5,13 +5,12 @@
 
 namespace sovirt::test {
 
-// Every test twice: the launch made from nothing, and from a spare.
-class LauncherTest : public testing::TestWithParam<bool> {
+class LauncherTest : public testing::TestWithParam<Mode> {
  protected:
   void SetUp() override {
-    if (const auto reason = LauncherHost::missing()) GTEST_SKIP() << *reason;
+    if (const auto reason = LauncherHost::missing(GetParam())) GTEST_SKIP() << *reason;
     host_ = std::make_unique<LauncherHost>(GetParam());
-    if (!GetParam()) return;
+    if (!has_spare(GetParam())) return;
     // On v1 a spare is in a group of its own, by which it is seen to be there.
     if (!host_->cgroups().needs_attach()) return;
     ASSERT_TRUE(soon([&] {
@@ -27,6 +26,10 @@ class LauncherTest : public testing::TestWithParam<bool> {
   std::unique_ptr<LauncherHost> host_;
 };
 
-inline std::string mode_name(const testing::TestParamInfo<bool>& info) { return info.param ? "spare" : "direct"; }
+inline auto all_modes() { return testing::Values(Mode::direct, Mode::spare, Mode::direct_v2, Mode::spare_v2); }
+inline std::string mode_name(const testing::TestParamInfo<Mode>& info) {
+  constexpr const char* names[] = {"direct", "spare", "direct_v2", "spare_v2"};
+  return names[static_cast<int>(info.param)];
+}
 
 }  // namespace sovirt::test

@@ -34,25 +34,32 @@ std::string unique_name() {
   return "launcher-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
+std::vector<CgroupHierarchy> hierarchies_of(Mode mode) {
+  std::vector<CgroupHierarchy> all = find_hierarchies();
+  if (mode == Mode::direct_v2 || mode == Mode::spare_v2) std::erase_if(all, [](const auto& one) { return one.version != 2; });
+  return all;
+}
+
 }  // namespace
 
-std::optional<std::string> LauncherHost::missing() {
+std::optional<std::string> LauncherHost::missing(Mode mode) {
   if (::geteuid() != 0) return "needs root";
   if (!fs::exists(busybox)) return "needs /bin/busybox of the package busybox-static";
+  if (hierarchies_of(mode).empty()) return "cgroup v2 is not mounted";
   return std::nullopt;
 }
 
-LauncherHost::LauncherHost(bool spare) : spare_(spare), directory_(fs::temp_directory_path() / unique_name()) {
+LauncherHost::LauncherHost(Mode mode) : mode_(mode), directory_(fs::temp_directory_path() / unique_name()) {
   // Monitors whose launcher is gone are reaped here and not left to the host's init.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   fs::create_directories(directory_);
   make_root();
-  cgroups_ = make_cgroup_tree({unique_name(), "/"});
+  cgroups_ = make_cgroup_tree({unique_name(), "/"}, hierarchies_of(mode));
   make();
 }
 
 void LauncherHost::make() {
-  launcher_ = make_launcher({SOVIRT_LAUNCH_PROGRAM, directory_ / "run", "boot-1", *cgroups_, spare_});
+  launcher_ = make_launcher({SOVIRT_LAUNCH_PROGRAM, directory_ / "run", "boot-1", *cgroups_, has_spare(mode_)});
   launcher_->on_exit([this](std::string_view uid, const ExitStatus& status) {
     const std::lock_guard lock(mutex_);
     exits_[std::string{uid}].push_back(status);
@@ -76,7 +83,7 @@ void LauncherHost::make_root() {
 LauncherHost::~LauncherHost() {
   for (const std::string& group : cgroups_->groups())
     if (group != monitors_group) cgroups_->kill(group);
-  soon([this] { return cgroups_->processes(monitors_group).size() <= (spare_ ? 2u : 0u); });
+  soon([this] { return cgroups_->processes(monitors_group).size() <= (has_spare(mode_) ? 2u : 0u); });
   launcher_.reset();
   for (const std::string& group : cgroups_->groups()) {
     cgroups_->kill(group);

@@ -14,15 +14,20 @@
 
 namespace sovirt::test {
 
+// How a launch is made: from nothing or from a spare; with an agent that is attached to the groups, as this host needs
+// it, or as if there were cgroup v2 alone.
+enum class Mode { direct, spare, direct_v2, spare_v2 };
+inline bool has_spare(Mode mode) { return mode == Mode::spare || mode == Mode::spare_v2; }
+
 // A launcher over a directory and a cgroup subtree of its own, and root file systems of busybox.
 class LauncherHost {
  public:
-  explicit LauncherHost(bool spare);
+  explicit LauncherHost(Mode);
   ~LauncherHost();
   LauncherHost(const LauncherHost&) = delete;
   LauncherHost& operator=(const LauncherHost&) = delete;
 
-  static std::optional<std::string> missing();      // why nothing of this can run here
+  static std::optional<std::string> missing(Mode);  // why nothing of this can run here
 
   Launcher& launcher() { return *launcher_; }
   CgroupTree& cgroups() { return *cgroups_; }
@@ -49,7 +54,7 @@ class LauncherHost {
   void make_root();
   void make();
 
-  bool spare_;
+  Mode mode_;
   std::filesystem::path directory_;
   std::unique_ptr<CgroupTree> cgroups_;
   std::unique_ptr<Launcher> launcher_;

@@ -13,7 +13,7 @@ namespace sovirt::test {
 namespace {
 
 using SurvivalTest = LauncherTest;
-INSTANTIATE_TEST_SUITE_P(Launcher, SurvivalTest, testing::Bool(), mode_name);
+INSTANTIATE_TEST_SUITE_P(Launcher, SurvivalTest, all_modes(), mode_name);
 
 TEST_P(SurvivalTest, is_adopted_by_the_next_daemon) {
   const Launched launched = host().sh("a", "while true; do test -e /tmp/end && exit 5; sleep 0.05; done");
@@ -94,7 +94,7 @@ TEST_P(SurvivalTest, a_daemon_that_dies_before_go_leaves_nothing) {
   EXPECT_TRUE(soon([&] { return !std::filesystem::exists(host().directory() / "other/a"); }));
   EXPECT_TRUE(soon([&] { return host().cgroups().processes("c.a").empty(); }));
   // The monitor is our child now, and ends by itself.
-  const std::size_t spares = GetParam() ? 1 : 0;
+  const std::size_t spares = has_spare(GetParam()) ? 1 : 0;
   EXPECT_TRUE(soon([&] {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {}
     return children().size() <= spares;

@@ -35,7 +35,7 @@ class SystemdTest : public LauncherTest {
     return said;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Launcher, SystemdTest, testing::Bool(), mode_name);
+INSTANTIATE_TEST_SUITE_P(Launcher, SystemdTest, all_modes(), mode_name);
 
 TEST_P(SystemdTest, boots_without_a_failed_unit_and_shuts_down_on_its_signal) {
   const std::string reached = state();
