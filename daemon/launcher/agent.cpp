@@ -1,5 +1,6 @@
 #include "daemon/launcher/agent.hpp"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -12,7 +13,7 @@
 namespace sovirt::launch {
 namespace {
 
-constexpr int answer_timeout_ms = 20'000;   // a clone under memory pressure may have to wait for reclaim
+constexpr int answer_timeout_ms = 10'000;   // a clone under memory pressure may have to wait for reclaim
 
 void answer(int socket, const Cloner& cloner, const Received& request) {
   try {
@@ -68,8 +69,11 @@ Agent::Agent(const std::vector<unique_fd>& groups, int except, const CgroupView&
 Agent::~Agent() { end(); }
 
 void Agent::end() noexcept {
+  socket_.reset();
   ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  // In a frozen v1 group not even SIGKILL has an effect before it is thawed, and a monitor must not hang for that:
+  // what is left then is a zombie until the monitor ends.
+  for (int round = 0; round < 1000 && ::waitpid(pid_, nullptr, WNOHANG) == 0; ++round) ::poll(nullptr, 0, 1);
 }
 
 std::optional<Cloned> Agent::clone(Type type, std::span<const std::byte> request, std::span<const int> fds) {

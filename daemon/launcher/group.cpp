@@ -25,7 +25,13 @@ Cloned Group::clone(Type type, std::span<const std::byte> request, std::vector<i
   // A container at its memory limit may have lost its agent to the OOM killer, so a second one is tried.
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (!agent_) agent_ = std::make_unique<Agent>(procs_, hidden_ ? systemd_ : -1, view_);
-    if (const auto cloned = agent_->clone(type, request, fds)) return *cloned;
+    try {
+      if (const auto cloned = agent_->clone(type, request, fds)) return *cloned;
+    } catch (const Error& error) {
+      // A late answer would be taken for that of the next request.
+      if (error.code() == Code::timed_out) agent_.reset();
+      throw;
+    }
     agent_.reset();
   }
   throw Error{Code::conflict, "the container's memory limit leaves no room to start a process"};

@@ -22,7 +22,7 @@ void wait_readable(int socket, int timeout_ms) {
   int ready = 0;
   do ready = ::poll(&one, 1, timeout_ms);
   while (ready < 0 && errno == EINTR);
-  if (ready == 0) throw Error{Code::timed_out, "no answer from sovirt-launch"};
+  if (ready == 0) throw Error{Code::timed_out, "no answer within the time for it: the container may be frozen"};
 }
 
 void take_fds(msghdr& header, std::vector<unique_fd>& fds) {

@@ -175,5 +175,15 @@ TEST_P(AgentTest, a_killed_one_is_replaced) {
   EXPECT_TRUE(launcher().report("a")->running);
 }
 
+TEST_P(AgentTest, a_frozen_one_delays_but_confuses_nothing) {
+  if (!host().cgroups().needs_attach()) GTEST_SKIP() << "this host has no cgroup v1, so there is no agent";
+  host().cgroups().set_frozen("c.a", true);
+  EXPECT_THROW(run(sh("echo one")), Error);
+  host().cgroups().set_frozen("c.a", false);
+  EXPECT_EQ(run(sh("echo two")).output, "two\n");
+  EXPECT_EQ(run(sh("echo three")).output, "three\n");
+  EXPECT_TRUE(launcher().report("a")->running);
+}
+
 }  // namespace
 }  // namespace sovirt::test

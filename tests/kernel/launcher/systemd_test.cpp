@@ -43,6 +43,7 @@ TEST_P(SystemdTest, boots_without_a_failed_unit_and_shuts_down_on_its_signal) {
   EXPECT_TRUE(reached == "running\n") << reached << failed << host().log("a");
   EXPECT_EQ(failed, "") << host().exec("a", {"journalctl", "-b", "--no-pager", "-p", "warning"}).output;
   EXPECT_TRUE(host().log_has("a", "Welcome to")) << host().log("a");
+  EXPECT_TRUE(host().log_has("a", " login: ")) << host().log("a");
   launcher().signal("a", SIGRTMIN + 3);
   const auto exit = host().wait("a", 60);
   ASSERT_TRUE(exit) << host().log("a");
