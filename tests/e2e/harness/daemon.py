@@ -34,13 +34,15 @@ class Daemon:
 
     def make_network(self):
         if self.holder is None or self.holder.poll() is not None:
-            self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], start_new_session=True)
+            self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], start_new_session=True,
+                                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             kernel.wait_until(lambda: kernel.namespace(self.holder.pid, "net") != kernel.namespace("self", "net"),
                               "the holder has a network namespace")
             self.net.run("ip", "link", "set", "lo", "up")
 
     def start(self, wait=True, **environment):
         self.make_network()
+        make_cgroups(self.cgroup_parent)
         command = ["nsenter", "-t", str(self.holder.pid), "-n", str(BIN / "sovirtd"),
                    "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
                    "--boot-id-file", str(self.boot_id_file), "--cgroup-parent", self.cgroup_parent,
@@ -200,6 +202,22 @@ class Daemon:
                 assert answer.status in (202, 204), answer
                 if answer.status == 202:
                     self.api.wait_operation(answer)
+
+
+def make_cgroups(part):
+    """The parent as a unit would hand it over: in each hierarchy, with all that its own parent has."""
+    for point in kernel.cgroup_mounts():
+        path = pathlib.Path(point)
+        for name in part.strip("/").split("/"):
+            above, path = path, path / name
+            controllers = above / "cgroup.controllers"
+            if controllers.exists():
+                for controller in controllers.read_text().split():
+                    (above / "cgroup.subtree_control").write_text(f"+{controller}")
+            path.mkdir(exist_ok=True)
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                if (above / "cgroup.clone_children").exists() and (path / file).exists():
+                    (path / file).write_text((above / file).read_text())
 
 
 def kill_cgroups(part):
