@@ -27,21 +27,21 @@ std::string find_config(const HostTree& host, const std::string& release) {
   return {};
 }
 
-// Lines of modules.dep and modules.builtin are paths: "kernel/drivers/net/veth.ko.xz: …". In file names of modules
-// the kernel's underscores may be dashes.
-bool lists(const std::string& modules, const std::string& module) {
-  std::string dashed = module;
-  std::replace(dashed.begin(), dashed.end(), '_', '-');
-  for (const std::string& name : {module, dashed}) {
-    const std::string needle = "/" + name + ".ko";
-    for (auto at = modules.find(needle); at != std::string::npos; at = modules.find(needle, at + 1)) {
-      const auto colon = modules.find_first_of(":\n", at);
-      const auto line = modules.rfind('\n', at) + 1;  // npos + 1 is 0: the first line
-      const bool subject = modules.find(':', line) >= colon;  // not one of what another module depends on
-      if (subject) return true;
-    }
+// Lines of modules.dep and modules.builtin are paths: "kernel/drivers/net/veth.ko.xz: …what it depends on". In file names
+// of modules the kernel's underscores may be dashes.
+std::set<std::string> module_names(const std::string& lines) {
+  std::set<std::string> names;
+  for (std::size_t at = 0; at < lines.size();) {
+    const auto end = std::min(lines.find('\n', at), lines.size());
+    std::string_view path{lines.data() + at, std::min(lines.find(':', at), end) - at};
+    path.remove_prefix(path.rfind('/') + 1);  // npos + 1 is 0
+    const auto extension = path.find(".ko");
+    std::string name{path.substr(0, extension)};
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (extension != std::string_view::npos) names.insert(std::move(name));
+    at = end + 1;
   }
-  return false;
+  return names;
 }
 
 }  // namespace
@@ -50,8 +50,8 @@ KernelBuild::KernelBuild(const HostTree& host) : release_(host.read_line("/proc/
   std::sscanf(release_.c_str(), "%d.%d", &major_, &minor_);
   config_ = find_config(host, release_);
   for (const char* top : {"/lib/modules/", "/usr/lib/modules/"}) {
-    if (builtin_.empty()) builtin_ = host.read(top + release_ + "/modules.builtin").value_or("");
-    if (modules_.empty()) modules_ = host.read(top + release_ + "/modules.dep").value_or("");
+    if (builtin_.empty()) builtin_ = module_names(host.read(top + release_ + "/modules.builtin").value_or(""));
+    if (modules_.empty()) modules_ = module_names(host.read(top + release_ + "/modules.dep").value_or(""));
   }
 }
 
@@ -65,8 +65,8 @@ std::optional<char> KernelBuild::option(const std::string& name) const {
 
 KernelBuild::Evidence KernelBuild::find(const HostTree& host, const std::string& module, const std::string& name) const {
   if (host.exists("/sys/module/" + module + "/initstate")) return {Part::running, "as a module, loaded"};
-  if (lists(builtin_, module)) return {Part::running, "built into the kernel"};
-  if (lists(modules_, module)) return {Part::loadable, "as a module, loaded when first needed"};
+  if (builtin_.contains(module)) return {Part::running, "built into the kernel"};
+  if (modules_.contains(module)) return {Part::loadable, "as a module, loaded when first needed"};
   const auto set = option(name);
   if (set == 'y') return {Part::running, "built into the kernel"};
   if (host.exists("/sys/module/" + module)) return {Part::running, "in the kernel"};

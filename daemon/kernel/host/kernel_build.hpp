@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -34,8 +35,8 @@ class KernelBuild {
   std::string release_;
   int major_ = 0, minor_ = 0;
   std::string config_;   // "" if unknown
-  std::string builtin_;  // modules.builtin
-  std::string modules_;  // modules.dep
+  std::set<std::string> builtin_;  // names in modules.builtin
+  std::set<std::string> modules_;  // names in modules.dep
 };
 
 }  // namespace sovirt

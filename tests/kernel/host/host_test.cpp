@@ -60,7 +60,8 @@ TEST_F(HostOfThisMachine, HypervisorIsWhatLscpuSays) {
   if (!output_of("lscpu")) GTEST_SKIP() << "lscpu is not installed";
   const auto vendor = output_of("LC_ALL=C lscpu | sed -n 's/^Hypervisor vendor: *//p'");
   const Json& hypervisor = report().at("virtualization").at("hypervisor");
-  EXPECT_EQ(vendor.has_value(), !hypervisor.is_null());
+  // lscpu knows no signature of QEMU without KVM.
+  EXPECT_TRUE(vendor ? !hypervisor.is_null() : hypervisor.is_null() || hypervisor.at("vendor") == "QEMU TCG") << hypervisor;
   EXPECT_TRUE(vendor != "KVM" || hypervisor.at("vendor") == "KVM") << hypervisor;
   const bool extensions = output_of("grep -m1 -owE 'vmx|svm' /proc/cpuinfo").has_value();
   EXPECT_EQ(!report().at("virtualization").at("cpu_extensions").empty(), extensions);
@@ -119,17 +120,24 @@ TEST_F(HostOfThisMachine, LeavesNothingBehind) {
   EXPECT_EQ(output_of(look), before);
 }
 
+// Against starting one process in the same run (a millisecond or two): other measures depend on the machine.
 TEST_F(HostOfThisMachine, IsReadInAFewMilliseconds) {
   const auto probe = make_host_probe();
   probe->report();
-  auto best = std::chrono::nanoseconds::max();
-  for (int i = 0; i < 10; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    probe->report();
-    best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
-  }
-  std::printf("report: %.2f ms\n", static_cast<double>(best.count()) / 1e6);
-  EXPECT_LT(best, std::chrono::milliseconds{15});
+  const auto best_of = [](auto&& work) {
+    auto best = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 10; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      work();
+      best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
+    }
+    return best;
+  };
+  const auto report_time = best_of([&] { probe->report(); });
+  const auto process_time = best_of([] { output_of("/bin/true"); });
+  std::printf("report: %.2f ms, a process: %.2f ms\n", static_cast<double>(report_time.count()) / 1e6,
+              static_cast<double>(process_time.count()) / 1e6);
+  EXPECT_LT(report_time, 8 * process_time);
 }
 
 }  // namespace
