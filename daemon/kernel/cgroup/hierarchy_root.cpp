@@ -44,6 +44,17 @@ void prepare_cpuset(int parent, int own) {
   write_text_at(own, "cgroup.clone_children", "1");
 }
 
+// A v2 group with processes of its own cannot pass controllers on (the root can). Asked before anything is written,
+// because the kernel does take cpu there, and turns the group into a threaded one where nothing else works any more.
+void check_no_processes(int group, const std::string& name) {
+  const bool is_root = !open_file_at(group, "cgroup.type", O_RDONLY);
+  if (is_root || read_text_at(group, "cgroup.procs").value_or("").empty()) return;
+  throw Error{Code::unavailable,
+              "the cgroup " + name + " has processes of its own, so its controllers cannot be passed to groups below it"}
+      .with_hint("move them to a group beside the daemon's, or name an empty group with --cgroup-parent")
+      .with_errno(EBUSY, "write");
+}
+
 // Makes the wanted controllers available to the groups below a v2 group. One write each: a controller the kernel
 // refuses here (cpu with realtime tasks about, say) is then merely not there for limits, the others are.
 void enable_controllers(int group, const std::string& name) {
@@ -51,13 +62,9 @@ void enable_controllers(int group, const std::string& name) {
   const auto enabled = split_words(read_text_at(group, "cgroup.subtree_control").value_or(""));
   for (const std::string& controller : wanted_v2_controllers()) {
     if (!contains(available, controller) || contains(enabled, controller)) continue;
+    check_no_processes(group, name);
     const int number = try_write_at(group, "cgroup.subtree_control", "+" + controller);
-    if (number == EBUSY)
-      throw Error{Code::unavailable, "the cgroup " + name + " has processes of its own, so its controllers cannot be "
-                                     "passed to groups below it"}
-          .with_hint("run the daemon in a group beside or below it, or name an empty group with --cgroup-parent")
-          .with_errno(number, "write");
-    if (number == EACCES || number == EPERM || number == EROFS)
+    if (number == EACCES || number == EPERM || number == EROFS || number == EBUSY)
       throw errno_error(number, "write", name + "/cgroup.subtree_control = +" + controller);
   }
 }

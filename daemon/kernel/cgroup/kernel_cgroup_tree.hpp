@@ -16,6 +16,8 @@ struct CgroupOptions {
 // The real tree, over every writable hierarchy that is mounted now. The first create() makes the daemon's directory,
 // the removal of its last group removes it.
 // A group that is absent: processes() is empty, kill() and remove() have nothing to do; everything else is Error{not_found}.
+// kill() uses cgroup.kill where there is one. Linux 6.14 (and 6.1.129) kill at once what is cloned into such a group
+// afterwards, so it has to be removed and created again before it is used for another launch.
 // placement() of a v2 group whose processes have passed controllers on to groups of their own (systemd does) gives a
 // leaf ".sovirt" below it, since the kernel refuses processes in the group itself then.
 std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions);

@@ -285,6 +285,32 @@ TEST(KernelCgroupParent, MissingOnV2IsSaid) {
   }
 }
 
+TEST(KernelCgroupParent, WithProcessesOfItsOwnIsSaidAndLeftAsItIs) {
+  auto hierarchies = hierarchies_of(Versions::v2_only);
+  const RealTree outer = make_real_tree(Versions::v2_only);
+  if (!outer.tree) GTEST_SKIP() << "needs root and a writable cgroup v2";
+  outer.tree->create("web");
+  const fs::path group = hierarchies.front().mount + outer.tree->path("web");
+  if (slurp(group / "cgroup.controllers").empty()) {
+    outer.tree->remove("web");
+    GTEST_SKIP() << "no controller is on v2 here";
+  }
+  Sleeper a;
+  attach(*outer.tree, "web", a.pid());
+  const auto inner = make_cgroup_tree({"inner", outer.tree->path("web")}, hierarchies);
+  try {
+    inner->create("x");
+    ADD_FAILURE() << "made";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unavailable) << error.detail();
+    EXPECT_FALSE(error.hint().empty());
+  }
+  EXPECT_EQ(slurp(group / "cgroup.type"), "domain");
+  EXPECT_EQ(slurp(group / "cgroup.subtree_control"), "");
+  EXPECT_FALSE(fs::exists(group / "sovirt-inner"));
+  empty_tree(*outer.tree);
+}
+
 TEST(KernelCgroupParent, NoHierarchyIsUnsupported) {
   try {
     make_cgroup_tree({"ct" + std::to_string(::getpid()), "/"}, {});
