@@ -14,7 +14,7 @@
 #include "daemon/domain/host_service.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
-#include "daemon/kernel/host/kernel_host_probe.hpp"
+#include "daemon/kernel/host/host_probe.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
@@ -100,6 +100,7 @@ class Deadline {
 int serve(const Options& options, Log& log) {
   auto listen = sockets(options);  // before any thread: it changes the environment
   make_directory(options.state_dir, 0700);
+  make_directory(options.state_dir + "/containers", 0700);
   make_directory(options.run_dir, 0755);
   const StateLock lock(options.state_dir);
   const auto store = open_store({options.state_dir + "/sovirt.db"});
@@ -108,8 +109,10 @@ int serve(const Options& options, Log& log) {
   const auto cgroups = make_cgroup_tree({places.instance, options.cgroup_parent});
   const auto roots = make_root_filesystems();
   const auto images = make_image_builder({options.state_dir + "/images", options.state_dir + "/tmp"});
-  const auto host = make_host_probe({});
-  const auto launcher = make_launcher({options.launcher, options.run_dir, *cgroups});
+  HostProbeOptions probe;
+  probe.controllers = [&cgroups = *cgroups] { return cgroups.controllers(); };
+  const auto host = make_host_probe(std::move(probe));
+  const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
   HostService service({*network, *cgroups, *launcher, *roots, *images, *host}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;

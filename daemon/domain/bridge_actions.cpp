@@ -71,7 +71,12 @@ Action attach_port(NetworkKernel& network) {
 
 Action replug_nic(NetworkKernel& network) {
   return {[&network](const Json& args, Scratch&) {
-            const unique_fd netns = network.open_netns(args.at("pid").get<pid_t>());
+            unique_fd netns;
+            try {
+              netns = network.open_netns(args.at("pid").get<pid_t>());
+            } catch (const Error&) {
+              return;  // the container has just ended: its links went with it, and its end is on the way to us
+            }
             network.plug(read_nic_args(args, netns.get()));
           },
           [&network](const Json& args, Scratch&) { network.delete_link(text(args, "host_name"), text(args, "uid")); }};

@@ -120,8 +120,8 @@ void Containers::shut_down(const Json& args, Scratch& scratch) {
   const std::string group = text(args, "group");
   kernel_.cgroups.set_frozen(group, false);  // a frozen process takes no signal
   if (!args.at("force").get<bool>()) {
-    kernel_.launcher.signal(uid, shutdown_signal(uid, report->processes.init.pid));
-    scratch.exit = exits_.wait(uid, std::chrono::milliseconds{args.at("timeout_ms").get<std::int64_t>()});
+    const bool heard = kernel_.launcher.signal(uid, shutdown_signal(uid, report->processes.init.pid));
+    if (heard) scratch.exit = exits_.wait(uid, std::chrono::milliseconds{args.at("timeout_ms").get<std::int64_t>()});
     if (scratch.exit) return;
   }
   kernel_.cgroups.kill(group);

@@ -79,11 +79,11 @@ void Recovery::collect_orphans() {
 
 // Groups of containers that do not run: their processes belong to a launch that was cut off.
 void Recovery::collect_groups() {
-  std::set<std::string> wanted{"monitors"};
+  std::set<std::string> wanted;
   for (const EntryPtr& container : catalog_.all(Kind::container))
     if (lives(container->runtime)) wanted.insert(container_group(container->resource.name, container->resource.uid));
   for (const std::string& group : kernel_.cgroups.groups()) {
-    if (wanted.count(group) != 0) continue;
+    if (is_launcher_group(group) || wanted.count(group) != 0) continue;
     quietly("cannot remove a group", group, [&] {
       kernel_.cgroups.kill(group);
       kernel_.cgroups.remove(group);

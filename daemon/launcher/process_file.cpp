@@ -1,9 +1,12 @@
 #include "daemon/launcher/process_file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace sovirt::launch {
 
@@ -49,6 +52,34 @@ unique_fd open_process(pid_t pid, std::uint64_t start_ticks) {
   const auto stat = process_stat(pid);
   if (!stat || stat->start_ticks != start_ticks || stat->state == 'Z' || stat->state == 'X') return {};
   return handle;
+}
+
+namespace {
+
+// A mask of /proc/PID/status: "SigCgt:\t0000000000004000" is SIGTERM (bit 14).
+bool in_mask(const std::string& status, const char* field, int signal) {
+  const auto line = status.find(field);
+  if (line == std::string::npos) return true;
+  return (std::strtoull(status.c_str() + line + std::strlen(field), nullptr, 16) >> (signal - 1) & 1U) != 0;
+}
+
+// "NSpid:\t4711\t1": the last number is its pid in its own namespace, more than one number a namespace of its own.
+bool is_namespace_init(const std::string& status) {
+  const auto line = status.find("NSpid:");
+  if (line == std::string::npos) return false;
+  const std::string numbers = status.substr(line + 6, status.find('\n', line) - line - 6);
+  const auto last = numbers.find_last_of(" \t");
+  return last != 0 && numbers.substr(last + 1) == "1";
+}
+
+}  // namespace
+
+bool takes_signal(pid_t pid, int signal) {
+  if (signal == SIGKILL || signal == SIGSTOP) return true;
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/%d/status", static_cast<int>(pid));
+  const std::string status = read_text(path);
+  return !is_namespace_init(status) || in_mask(status, "SigCgt:", signal) || in_mask(status, "SigBlk:", signal);
 }
 
 }  // namespace sovirt::launch

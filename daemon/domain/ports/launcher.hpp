@@ -67,6 +67,9 @@ struct MonitorReport {
   std::optional<ExitStatus> exit;    // when not running
 };
 
+// Groups of the tree that are the launcher's own; it looks after them itself.
+inline bool is_launcher_group(std::string_view group) noexcept { return group == "monitors" || group.substr(0, 6) == "spare."; }
+
 // Containers as processes. Thread-safe. Monitors outlive the daemon.
 class Launcher {
  public:
@@ -77,7 +80,9 @@ class Launcher {
   virtual std::optional<MonitorReport> report(std::string_view uid) = 0;  // nullopt: never launched in this boot, or forgotten
   virtual void forget(std::string_view uid) = 0;          // removes socket and files of a container that has exited
   virtual std::vector<std::string> known() = 0;           // uids with anything in the run directory: for orphans
-  virtual void signal(std::string_view uid, int signal) = 0;   // to its init; Error{conflict} if it is not running
+  // To its init; Error{conflict} if it is not running. False: sent in vain, since the init of a PID namespace that
+  // neither handles nor blocks a signal never gets it (pid_namespaces(7)).
+  virtual bool signal(std::string_view uid, int signal) = 0;
   // Blocks until it ends or the time is over (then everything it started is killed).
   virtual ExecResult exec(std::string_view uid, const ExecRequest&, std::size_t limit) = 0;
   // Called from a thread of its own, once for each container that ends, adopted ones included.

@@ -32,7 +32,7 @@ class ProcessLauncher final : public Launcher {
   std::optional<MonitorReport> report(std::string_view uid) override;
   void forget(std::string_view uid) override;
   std::vector<std::string> known() override { return run_.list(); }
-  void signal(std::string_view uid, int signal) override;
+  bool signal(std::string_view uid, int signal) override;
   ExecResult exec(std::string_view uid, const ExecRequest&, std::size_t limit) override;
   void on_exit(ExitListener listener) override { watcher_.set_listener(std::move(listener)); }
   void watch(std::string_view uid) override { watcher_.watch(uid); }
@@ -43,7 +43,7 @@ class ProcessLauncher final : public Launcher {
  private:
   struct Placed { MonitorProcess monitor; unique_fd group_v2; };
   Placed place(const std::string& group);
-  void give_name(const Spare&, const std::string& group);
+  bool give_name(const Spare&, const std::string& group);
   void send_launch(int control, const LaunchSpec&, int rootfs, int group_v2);
   std::string process_json(std::string_view uid, const ExecRequest&) const;
 
@@ -79,9 +79,8 @@ std::unique_ptr<Launch> ProcessLauncher::begin(const LaunchSpec& spec, unique_fd
 ProcessLauncher::Placed ProcessLauncher::place(const std::string& group) {
   CgroupTree& cgroups = options_.cgroups;
   auto spare = spares_ ? spares_->take() : std::nullopt;
-  if (spare && !spare->group.empty()) {
-    give_name(*spare, group);
-  } else {
+  if (!spare || spare->group.empty() || !give_name(*spare, group)) {
+    if (spare && !spare->group.empty()) spare.reset();  // its agent sits in a group that has another name now, or none
     // Never one of an earlier run: what is cloned into a v2 group that was once killed by cgroup.kill is killed too.
     cgroups.remove(group);
     cgroups.create(group);
@@ -93,15 +92,18 @@ ProcessLauncher::Placed ProcessLauncher::place(const std::string& group) {
 }
 
 // The caller may have made the group already; nothing is in it yet, so the spare's can take its place.
-void ProcessLauncher::give_name(const Spare& spare, const std::string& group) {
+// False: somebody took the spare's group away, and the launch does without.
+bool ProcessLauncher::give_name(const Spare& spare, const std::string& group) {
   CgroupTree& cgroups = options_.cgroups;
   try {
     cgroups.rename(spare.group, group);
   } catch (const Error& error) {
+    if (error.code() == Code::not_found) return false;
     if (error.code() != Code::exists) throw;
     cgroups.remove(group);
     cgroups.rename(spare.group, group);
   }
+  return true;
 }
 
 void ProcessLauncher::send_launch(int control, const LaunchSpec& spec, int rootfs, int group_v2) {
@@ -141,11 +143,12 @@ void ProcessLauncher::forget(std::string_view uid) {
   run_.remove(uid);
 }
 
-void ProcessLauncher::signal(std::string_view uid, int signal) {
+bool ProcessLauncher::signal(std::string_view uid, int signal) {
   const auto processes = run_.processes(uid);
   const unique_fd init = processes ? launch::open_process(processes->init.pid, processes->init.start_ticks) : unique_fd{};
   if (!init) throw Error{Code::conflict, "the container is not running"};
-  if (::syscall(SYS_pidfd_send_signal, init.get(), signal, nullptr, 0) == 0) return;
+  if (::syscall(SYS_pidfd_send_signal, init.get(), signal, nullptr, 0) == 0)
+    return launch::takes_signal(processes->init.pid, signal);
   if (errno == EINVAL) throw Error{Code::invalid, "there is no signal " + std::to_string(signal)};
   if (errno == ESRCH) throw Error{Code::conflict, "the container is not running"};
   throw errno_error("pidfd_send_signal");

@@ -107,7 +107,7 @@ std::vector<std::string> FakeLauncher::known() {
   return uids;
 }
 
-void FakeLauncher::signal(std::string_view uid, int signal) {
+bool FakeLauncher::signal(std::string_view uid, int signal) {
   {
     const std::lock_guard lock(mutex_);
     const auto container = containers_.find(uid);
@@ -115,6 +115,7 @@ void FakeLauncher::signal(std::string_view uid, int signal) {
     container->second.signals.push_back(signal);
   }
   if (signal == SIGKILL || obeys) end(uid, {std::nullopt, signal, now()});
+  return true;
 }
 
 ExecResult FakeLauncher::exec(std::string_view uid, const ExecRequest&, std::size_t) {

@@ -35,7 +35,7 @@ class FakeLauncher final : public Launcher {
   std::optional<MonitorReport> report(std::string_view uid) override;
   void forget(std::string_view uid) override;
   std::vector<std::string> known() override;
-  void signal(std::string_view uid, int signal) override;
+  bool signal(std::string_view uid, int signal) override;
   ExecResult exec(std::string_view uid, const ExecRequest&, std::size_t limit) override;
   void on_exit(ExitListener) override;
   void watch(std::string_view uid) override;
