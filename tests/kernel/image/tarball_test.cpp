@@ -129,11 +129,11 @@ TEST_F(TarballTest, UploadedContentIsBuiltWhereThereIsNoPath) {
 }
 
 TEST_F(TarballTest, WhatTarMakesOfThisHostsFilesComesBack) {
-  const std::string make = "tar -C / -cJf " + tar() + " etc/passwd usr/share/doc/libc6 2>/dev/null";
+  const std::string make = "tar -C / -cf " + tar() + " etc/passwd etc/alternatives 2>/dev/null";
   ASSERT_EQ(std::system(make.c_str()), 0);
   const BuiltImage image = build_tar();
   EXPECT_EQ(read_text(image.directory + "/etc/passwd"), read_text("/etc/passwd"));
-  const std::string compare = "diff -r --no-dereference /usr/share/doc/libc6 " + image.directory + "/usr/share/doc/libc6 >/dev/null";
+  const std::string compare = "diff -r --no-dereference /etc/alternatives " + image.directory + "/etc/alternatives >/dev/null";
   EXPECT_EQ(std::system(compare.c_str()), 0);
 }
 
