@@ -67,7 +67,7 @@ constexpr std::array system_calls{
     SystemCall{"idmapped-mounts", 5, 12, false, "unprivileged containers that share an image without changing its owners"},
 };
 
-Answer namespace_answer(const HostTree& host, const Namespace& one) {
+KernelAnswer namespace_answer(const HostTree& host, const Namespace& one) {
   if (!host.exists(std::string{"/proc/self/ns/"} + one.kind)) return missing("not in this kernel");
   const std::string sysctl = std::string{"user.max_"} + one.sysctl + "_namespaces";
   const auto most = host.read_line(std::string{"/proc/sys/user/max_"} + one.sysctl + "_namespaces");
@@ -82,12 +82,12 @@ Answer namespace_answer(const HostTree& host, const Namespace& one) {
   return present(std::move(detail));
 }
 
-Answer part_answer(const FeatureSources& from, const Part& part) {
+KernelAnswer part_answer(const FeatureSources& from, const Part& part) {
   const KernelBuild::Evidence evidence = from.build.find(from.host, part.module, part.option);
   if (evidence.part == KernelBuild::Part::loadable) return present(evidence.detail);
-  if (const auto asked = from.asked.find(part.name); asked != from.asked.end() && asked->second.state != Answer::State::unknown) {
+  if (const auto asked = from.asked.find(part.name); asked != from.asked.end() && asked->second.state != KernelAnswer::State::unknown) {
     // The kernel's own word goes before what is on record; the record says why.
-    const bool agree = (asked->second.state == Answer::State::present) == (evidence.part == KernelBuild::Part::running);
+    const bool agree = (asked->second.state == KernelAnswer::State::present) == (evidence.part == KernelBuild::Part::running);
     return {asked->second.state, agree ? evidence.detail : asked->second.detail};
   }
   const bool listed = contains_word(from.host.read("/proc/filesystems").value_or(""), part.module);
@@ -96,7 +96,7 @@ Answer part_answer(const FeatureSources& from, const Part& part) {
   return unknown(evidence.detail);
 }
 
-Answer cgroup_version_answer(const FeatureSources& from, int version) {
+KernelAnswer cgroup_version_answer(const FeatureSources& from, int version) {
   std::string paths;
   for (const CgroupHierarchy& mounted : from.cgroups.hierarchies)
     if (mounted.version == version) paths += (paths.empty() ? "" : ", ") + mounted.mount;
@@ -105,7 +105,7 @@ Answer cgroup_version_answer(const FeatureSources& from, int version) {
   return missing(known ? "the kernel has it, but it is not mounted" : "not in this kernel");
 }
 
-Answer controller_answer(const FeatureSources& from, const Controller& one) {
+KernelAnswer controller_answer(const FeatureSources& from, const Controller& one) {
   bool compiled = false;
   for (const char* name : {one.name, one.v1}) {
     const ControllerFacts* facts = from.cgroups.find(name);
@@ -119,14 +119,14 @@ Answer controller_answer(const FeatureSources& from, const Controller& one) {
 }
 
 // v2 has these two without a controller.
-Answer freezer_answer(const FeatureSources& from) {
+KernelAnswer freezer_answer(const FeatureSources& from) {
   const ControllerFacts* v1 = from.cgroups.find("freezer");
   if (v1 && v1->version == 1) return present("v1 at " + v1->path);
   if (!from.cgroups.has(2)) return missing("neither a v1 freezer nor cgroup v2 is mounted");
   return from.build.at_least(5, 2) ? present("v2 (cgroup.freeze)") : missing("cgroup v2 freezes since Linux 5.2");
 }
 
-Answer devices_answer(const FeatureSources& from) {
+KernelAnswer devices_answer(const FeatureSources& from) {
   const ControllerFacts* v1 = from.cgroups.find("devices");
   if (v1 && v1->version == 1) return present("v1 at " + v1->path);
   if (!from.cgroups.has(2)) return missing("neither v1 devices nor cgroup v2 is mounted");
@@ -134,24 +134,24 @@ Answer devices_answer(const FeatureSources& from) {
   return present("v2, as a BPF program of the group");
 }
 
-Answer kill_answer(const FeatureSources& from) {
+KernelAnswer kill_answer(const FeatureSources& from) {
   if (!from.cgroups.has(2)) return missing("cgroup v2 is not mounted");
   return from.build.at_least(5, 14) ? present("cgroup.kill") : missing("Linux 5.14 has it");
 }
 
-Answer system_call_answer(const FeatureSources& from, const SystemCall& one) {
+KernelAnswer system_call_answer(const FeatureSources& from, const SystemCall& one) {
   if (const auto asked = from.asked.find(one.name); asked != from.asked.end()) {
-    if (std::string_view{one.name} != "clone-into-cgroup" || asked->second.state != Answer::State::present || from.cgroups.has(2))
+    if (std::string_view{one.name} != "clone-into-cgroup" || asked->second.state != KernelAnswer::State::present || from.cgroups.has(2))
       return asked->second;
     return missing("the kernel could, but cgroup v2 is not mounted");
   }
   const std::string since = "Linux " + std::to_string(one.major) + "." + std::to_string(one.minor) + " has it";
   if (from.build.release().empty()) return unknown("the kernel's version is not known");
   const bool there = from.build.at_least(one.major, one.minor);
-  return {there ? Answer::State::present : Answer::State::missing, since + ", this is " + from.build.release()};
+  return {there ? KernelAnswer::State::present : KernelAnswer::State::missing, since + ", this is " + from.build.release()};
 }
 
-Answer seccomp_answer(const FeatureSources& from) {
+KernelAnswer seccomp_answer(const FeatureSources& from) {
   if (const auto asked = from.asked.find("seccomp"); asked != from.asked.end()) return asked->second;
   if (from.host.exists("/proc/sys/kernel/seccomp/actions_avail")) return present("filters");
   if (from.build.option("SECCOMP_FILTER") == 'n') return missing("CONFIG_SECCOMP_FILTER is not set in this kernel");
@@ -160,7 +160,7 @@ Answer seccomp_answer(const FeatureSources& from) {
 
 // /sys/kernel/security/lsm is the list; without securityfs mounted each module's own trace has to do: a parameter for
 // AppArmor, a file system that is only there when it was enabled at boot for SELinux.
-Answer lsm_answer(const FeatureSources& from, const std::string& name, const std::string& option) {
+KernelAnswer lsm_answer(const FeatureSources& from, const std::string& name, const std::string& option) {
   if (const auto asked = from.asked.find(name); asked != from.asked.end()) return asked->second;
   if (const auto active = from.host.read_line("/sys/kernel/security/lsm"))
     return contains_word(*active, name) ? present("active") : missing("not among the active ones (" + *active + ")");
@@ -173,7 +173,7 @@ Answer lsm_answer(const FeatureSources& from, const std::string& name, const std
   return unknown("/sys/kernel/security is not mounted");
 }
 
-Answer psi_answer(const FeatureSources& from) {
+KernelAnswer psi_answer(const FeatureSources& from) {
   if (from.host.read("/proc/pressure/cpu")) return present("/proc/pressure");
   if (from.build.option("PSI") == 'n') return missing("CONFIG_PSI is not set in this kernel");
   return missing("switched off (psi=1 on the kernel's command line switches it on)");

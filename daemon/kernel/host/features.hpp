@@ -12,7 +12,7 @@ namespace sovirt {
 // One line of what lxc-checkconfig would tell (row V2).
 struct Feature {
   std::string name;
-  Answer answer;
+  KernelAnswer answer;
   std::string needed_for;  // what stops working without it
   bool required = false;   // without it no container starts
 };

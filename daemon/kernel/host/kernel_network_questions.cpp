@@ -34,7 +34,7 @@ int send(const Socket& socket, Message message) { return ::nl_send_sync(socket.g
 
 // Asks for a link of that kind. A kind the kernel lacks is EOPNOTSUPP whatever else is wrong with the request; the kinds
 // that want more than their name answer another error, which says just as well that they are there.
-Answer ask_link(const Socket& socket, const std::string& kind) {
+KernelAnswer ask_link(const Socket& socket, const std::string& kind) {
   Message message{::nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL), &::nlmsg_free};
   ifinfomsg header{};
   if (!message || ::nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0) return unknown("no memory");
@@ -47,7 +47,7 @@ Answer ask_link(const Socket& socket, const std::string& kind) {
   return present("the kernel makes links of this kind");
 }
 
-Answer ask_nftables() {
+KernelAnswer ask_nftables() {
   const Socket socket = open_socket(NETLINK_NETFILTER);
   if (!socket) return missing("the kernel has no netfilter over netlink");
   Message message{::nlmsg_alloc_simple((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, 0), &::nlmsg_free};

@@ -27,14 +27,14 @@ std::string reason(int number) { return ::strerrordesc_np(number) ? ::strerrorde
 
 unique_fd fs_open(const char* type) { return unique_fd{static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC))}; }
 
-Answer ask_mount_api() {
+KernelAnswer ask_mount_api() {
   if (fs_open("tmpfs")) return present("fsopen(2) works");
   if (errno == ENOSYS) return missing("no fsopen(2): Linux 5.2 has it");
   return unknown("fsopen(2): " + reason(errno));
 }
 
 // Two directories put over each other read-only, in a mount that is in no mount table and gone with its descriptor.
-Answer ask_overlay() {
+KernelAnswer ask_overlay() {
   const unique_fd context = fs_open("overlay");
   if (!context && errno == ENODEV) return missing("the kernel has no file system \"overlay\"");
   if (!context) return unknown("fsopen(2): " + reason(errno));
@@ -48,14 +48,14 @@ Answer ask_overlay() {
   return present("mounted one to try it");
 }
 
-Answer ask_mount_setattr() {
+KernelAnswer ask_mount_setattr() {
   ::syscall(SYS_mount_setattr, -1, "", 0U, nullptr, std::size_t{0});  // EINVAL: a structure of no size
   return errno == ENOSYS ? missing("no mount_setattr(2): Linux 5.12 has it")
                          : present("mount_setattr(2) is there; each file system has to allow it too");
 }
 
 // A clone3 that fails at the very end of the making of a process, because its group is not an open file.
-Answer ask_clone_into_cgroup() {
+KernelAnswer ask_clone_into_cgroup() {
   clone_args args{};
   args.flags = CLONE_INTO_CGROUP;
   args.exit_signal = SIGCHLD;
@@ -67,19 +67,19 @@ Answer ask_clone_into_cgroup() {
   return missing("clone3(2) does not know CLONE_INTO_CGROUP: Linux 5.7 does");
 }
 
-Answer ask_pidfd() {
+KernelAnswer ask_pidfd() {
   const unique_fd fd{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
   return fd ? present("pidfd_open(2) works") : missing("pidfd_open(2): " + reason(errno) + "; Linux 5.3 has it");
 }
 
-Answer ask_seccomp() {
+KernelAnswer ask_seccomp() {
   std::uint32_t action = SECCOMP_RET_KILL_PROCESS;
   if (::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0) return present("filters with all actions");
   return errno == ENOSYS || errno == EINVAL ? missing("CONFIG_SECCOMP_FILTER is not set in this kernel")
                                             : unknown("seccomp(2): " + reason(errno));
 }
 
-Answer ask_landlock() {
+KernelAnswer ask_landlock() {
   const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, std::size_t{0}, LANDLOCK_CREATE_RULESET_VERSION);
   if (version > 0) return present("ABI " + std::to_string(version));
   return missing(errno == EOPNOTSUPP ? "in the kernel, but not enabled at boot (lsm=)" : "not in this kernel");
@@ -99,18 +99,18 @@ std::string signature_at(unsigned leaf) {
 
 }  // namespace
 
-const char* state_text(Answer::State state) noexcept {
+const char* state_text(KernelAnswer::State state) noexcept {
   switch (state) {
-    case Answer::State::present: return "present";
-    case Answer::State::missing: return "missing";
-    case Answer::State::unknown: return "unknown";
+    case KernelAnswer::State::present: return "present";
+    case KernelAnswer::State::missing: return "missing";
+    case KernelAnswer::State::unknown: return "unknown";
   }
   return "unknown";
 }
 
-Answer present(std::string detail) { return {Answer::State::present, std::move(detail)}; }
-Answer missing(std::string detail) { return {Answer::State::missing, std::move(detail)}; }
-Answer unknown(std::string detail) { return {Answer::State::unknown, std::move(detail)}; }
+KernelAnswer present(std::string detail) { return {KernelAnswer::State::present, std::move(detail)}; }
+KernelAnswer missing(std::string detail) { return {KernelAnswer::State::missing, std::move(detail)}; }
+KernelAnswer unknown(std::string detail) { return {KernelAnswer::State::unknown, std::move(detail)}; }
 
 Answers ask_kernel(const std::set<std::string>& loading) {
   Answers all{{"mount-api", ask_mount_api()},

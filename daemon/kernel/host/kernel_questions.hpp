@@ -5,17 +5,17 @@
 
 namespace sovirt {
 
-struct Answer {
+struct KernelAnswer {
   enum class State { present, missing, unknown };
   State state = State::unknown;
   std::string detail;
 };
-const char* state_text(Answer::State) noexcept;
-Answer present(std::string detail);
-Answer missing(std::string detail);
-Answer unknown(std::string detail);
+const char* state_text(KernelAnswer::State) noexcept;
+KernelAnswer present(std::string detail);
+KernelAnswer missing(std::string detail);
+KernelAnswer unknown(std::string detail);
 
-using Answers = std::map<std::string, Answer>;  // by name of the feature
+using Answers = std::map<std::string, KernelAnswer>;  // by name of the feature
 
 // Puts harmless questions to the running kernel: calls that fail in one way where it has a thing and in another
 // where it lacks it, or that make something only this thread sees, for a moment. `loading` names what would make the
