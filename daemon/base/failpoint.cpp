@@ -38,7 +38,7 @@ std::vector<Rule> parse(const char* text) {
     const auto comma = rest.find(',');
     const std::string one = rest.substr(0, comma);
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
-    const auto colon = one.find(':');
+    const auto colon = one.rfind(':');  // names have colons too
     if (colon == std::string::npos) continue;
     Rule rule{one.substr(0, colon), one.substr(colon + 1)};
     if (const auto at = rule.action.find('@'); at != std::string::npos) {

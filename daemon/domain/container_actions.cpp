@@ -16,6 +16,7 @@ std::string text(const Json& args, const char* key) { return args.at(key).get<st
 
 constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::chrono::seconds kill_patience{10};
+constexpr std::chrono::seconds start_moment{2};
 
 LimitsSpec read_limits(const Json& limits) {
   return read_container_spec({{"image", "none"}, {"limits", limits}}).limits;
@@ -110,6 +111,19 @@ int Containers::shutdown_signal(std::string_view uid, pid_t init) const {
   return kernel_.roots.shutdown_signal(root.get(), command);
 }
 
+// An init that has just been started may not handle its signal yet, and would lose it: it is sent again until the
+// container is a moment old. False: it will never hear it.
+bool Containers::ask_to_end(const std::string& uid, pid_t init, Scratch& scratch) {
+  const EntryPtr entry = catalog_.find_uid(uid);
+  const Time started = entry && entry->runtime.started_at ? *entry->runtime.started_at : Time{};
+  const int signal = shutdown_signal(uid, init);
+  while (!kernel_.launcher.signal(uid, signal)) {
+    if (now() - started > start_moment || now() < started) return false;
+    if ((scratch.exit = exits_.wait(uid, std::chrono::milliseconds{20}))) return true;
+  }
+  return true;
+}
+
 void Containers::shut_down(const Json& args, Scratch& scratch) {
   const std::string uid = text(args, "uid");
   const auto report = kernel_.launcher.report(uid);
@@ -120,8 +134,9 @@ void Containers::shut_down(const Json& args, Scratch& scratch) {
   const std::string group = text(args, "group");
   kernel_.cgroups.set_frozen(group, false);  // a frozen process takes no signal
   if (!args.at("force").get<bool>()) {
-    const bool heard = kernel_.launcher.signal(uid, shutdown_signal(uid, report->processes.init.pid));
-    if (heard) scratch.exit = exits_.wait(uid, std::chrono::milliseconds{args.at("timeout_ms").get<std::int64_t>()});
+    const bool heard = ask_to_end(uid, report->processes.init.pid, scratch);
+    if (heard && !scratch.exit)
+      scratch.exit = exits_.wait(uid, std::chrono::milliseconds{args.at("timeout_ms").get<std::int64_t>()});
     if (scratch.exit) return;
   }
   kernel_.cgroups.kill(group);

@@ -47,6 +47,7 @@ class Containers {
   void prepare(const Resource&, Scratch&) const;
   std::vector<std::string> resolve_command(const ContainerSpec&, int rootfs, const std::string& name) const;
   void shut_down(const Json& args, Scratch&);
+  bool ask_to_end(const std::string& uid, pid_t init, Scratch&);
   void collect(const Json& args);
   int shutdown_signal(std::string_view uid, pid_t init) const;
   Json collect_args(const Resource&) const;

@@ -1,5 +1,6 @@
 #include "daemon/domain/host_service.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -162,7 +163,10 @@ std::string HostService::begin_upload(std::string_view image) {
   check_name(Kind::image, image);
   const std::string folder = places_.state_dir + "/uploads";
   std::filesystem::create_directories(folder);
-  return folder + "/" + random_id(16);
+  std::string path = folder + "/" + random_id(16);
+  const unique_fd made{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!made) throw errno_error("open", path);
+  return path;
 }
 
 void HostService::abandon_upload(const std::string& path) noexcept {
