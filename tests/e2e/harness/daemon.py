@@ -17,12 +17,13 @@ BIN = pathlib.Path(os.environ.get("SOVIRT_BIN", ROOT / "build/dev/bin"))
 class Daemon:
     """`home` holds all of it. The network namespace is kept by a holder process, as the host's is by the host."""
 
-    def __init__(self, home, cgroup_parent):
+    def __init__(self, home, cgroup_parent, own_network=True):
         self.home = pathlib.Path(home)
         self.state_dir, self.run_dir = self.home / "state", self.home / "run"
         self.boot_id_file = self.home / "boot_id"
         self.log_file = self.home / "sovirtd.log"
         self.cgroup_parent = cgroup_parent
+        self.own_network = own_network  # False: only where a mirror must be reached; it makes no links then
         self.home.mkdir(parents=True, exist_ok=True)
         self.boot_id_file.write_text(f"{uuid.uuid4()}\n")
         self.process = self.holder = None
@@ -33,6 +34,8 @@ class Daemon:
     # -- life ------------------------------------------------------------------
 
     def make_network(self):
+        if not self.own_network:
+            return
         if self.holder is None or self.holder.poll() is not None:
             self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], start_new_session=True,
                                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -43,7 +46,8 @@ class Daemon:
     def start(self, wait=True, **environment):
         self.make_network()
         make_cgroups(self.cgroup_parent)
-        command = ["nsenter", "-t", str(self.holder.pid), "-n", str(BIN / "sovirtd"),
+        hop = ["nsenter", "-t", str(self.holder.pid), "-n"] if self.own_network else []
+        command = [*hop, str(BIN / "sovirtd"),
                    "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
                    "--boot-id-file", str(self.boot_id_file), "--cgroup-parent", self.cgroup_parent,
                    "--templates", str(ROOT / "packaging/templates")]

@@ -55,9 +55,9 @@ class Lab:
             self.shared_daemon = self.new_daemon(keep=True)
         return self.shared_daemon
 
-    def new_daemon(self, keep=False, start=True, image=True, **environment):
+    def new_daemon(self, keep=False, start=True, image=True, own_network=True, **environment):
         self.counter += 1
-        daemon = Daemon(self.home / f"d{self.counter}", f"{self.cgroup_parent}/d{self.counter}")
+        daemon = Daemon(self.home / f"d{self.counter}", f"{self.cgroup_parent}/d{self.counter}", own_network)
         if not keep:
             self.own.append(daemon)
         if start:
