@@ -137,7 +137,12 @@ TEST_F(HostOfThisMachine, IsReadInAFewMilliseconds) {
   const auto process_time = best_of([] { output_of("/bin/true"); });
   std::printf("report: %.2f ms, a process: %.2f ms\n", static_cast<double>(report_time.count()) / 1e6,
               static_cast<double>(process_time.count()) / 1e6);
-  EXPECT_LT(report_time, 8 * process_time);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr int factor = 80;  // instrumented code is slower, the process is not
+#else
+  constexpr int factor = 8;
+#endif
+  EXPECT_LT(report_time, factor * process_time);
 }
 
 }  // namespace
