@@ -76,8 +76,10 @@ std::optional<Received> receive_message(int socket, int timeout_ms) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t size = 0;
+  // Somebody who ends with messages of ours unread resets the connection; what it said before that is still there.
+  int resets = 0;
   do size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  while (size < 0 && errno == EINTR);
+  while (size < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
   Received received;
   if (size > 0) take_fds(message, received.fds);
   Header header{};

@@ -10,20 +10,20 @@ constexpr int start_timeout_ms = 60'000;   // a command may have to be read from
 
 }  // namespace
 
-ContainerLaunch::ContainerLaunch(MonitorProcess monitor, std::string uid, std::string name, const RunDirectory& run,
-                                 ExitWatcher& watcher, SparePool* spares)
-    : monitor_(std::move(monitor)), uid_(std::move(uid)), name_(std::move(name)), run_(run), watcher_(watcher), spares_(spares) {}
+ContainerLaunch::ContainerLaunch(MonitorProcess monitor, std::string uid, std::string name, std::string group, Parts parts)
+    : monitor_(std::move(monitor)), uid_(std::move(uid)), name_(std::move(name)), group_(std::move(group)), parts_(parts) {}
 
 ContainerLaunch::~ContainerLaunch() {
   if (!launched_) {
     monitor_.end();   // which waits until the child is dead and reaped
     try {
-      run_.remove(uid_);
+      parts_.cgroups.kill(group_);   // a monitor that was itself killed has left it to us
+      parts_.run.remove(uid_);
     } catch (const Error&) {
-      // forget() tries again
+      // Whoever undoes the launch kills and forgets again, and says what it cannot.
     }
   }
-  if (spares_) spares_->refill();
+  if (parts_.spares) parts_.spares->refill();
 }
 
 Launched ContainerLaunch::go(int netns) {
@@ -34,7 +34,7 @@ Launched ContainerLaunch::go(int netns) {
   launch::send_message(monitor_.control(), launch::Type::go, {}, given);
   const Launched started = await_start();
   launched_ = true;
-  watcher_.add(uid_, monitor_.release_control(), monitor_.release_pidfd());
+  parts_.watcher.add(uid_, monitor_.release_control(), monitor_.release_pidfd());
   return started;
 }
 

@@ -11,7 +11,8 @@ namespace sovirt::process {
 // The launch between its two halves.
 class ContainerLaunch final : public Launch {
  public:
-  ContainerLaunch(MonitorProcess monitor, std::string uid, std::string name, const RunDirectory&, ExitWatcher&, SparePool*);
+  struct Parts { const RunDirectory& run; ExitWatcher& watcher; CgroupTree& cgroups; SparePool* spares; };  // spares: or none
+  ContainerLaunch(MonitorProcess monitor, std::string uid, std::string name, std::string group, Parts);
   ~ContainerLaunch() override;
   Launched go(int netns) override;
   int control() const noexcept { return monitor_.control(); }
@@ -20,10 +21,8 @@ class ContainerLaunch final : public Launch {
   Launched await_start();
 
   MonitorProcess monitor_;
-  std::string uid_, name_;
-  const RunDirectory& run_;
-  ExitWatcher& watcher_;
-  SparePool* spares_;       // none: not used
+  std::string uid_, name_, group_;
+  Parts parts_;
   bool launched_ = false;
 };
 

@@ -70,7 +70,8 @@ std::unique_ptr<Launch> ProcessLauncher::begin(const LaunchSpec& spec, unique_fd
     throw Error{Code::conflict, spec.name + " is running already"};
   Placed placed = place(spec.group);
   // From here on its end undoes what was begun, whatever is thrown.
-  auto launch = std::make_unique<ContainerLaunch>(std::move(placed.monitor), spec.uid, spec.name, run_, watcher_, spares_.get());
+  const ContainerLaunch::Parts parts{run_, watcher_, options_.cgroups, spares_.get()};
+  auto launch = std::make_unique<ContainerLaunch>(std::move(placed.monitor), spec.uid, spec.name, spec.group, parts);
   if (!spec.limits.empty()) options_.cgroups.set_limits(spec.group, spec.limits);
   send_launch(launch->control(), spec, rootfs.get(), placed.group_v2.get());
   return launch;
