@@ -96,7 +96,7 @@ def script(lab):
 def mounts(lab):
     daemon = lab.daemon
     before = sorted(kernel.mount_lines())
-    for ending in ("stop", "kill", "force after its monitor"):
+    for ending in ("stop", "kill", "a kill without the daemon", "force after its monitor"):
         daemon.container("so", isolation="chroot")
         daemon.start_container("so")
         pid = daemon.pid_of("so")
@@ -109,9 +109,11 @@ def mounts(lab):
             daemon.set_state("so", "stopped")
         elif ending == "kill":
             os.kill(pid, 9)
-        else:
+        elif ending == "a kill without the daemon":
             daemon.kill()
             os.kill(pid, 9)
+        else:
+            os.kill(int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]), 9)
             daemon.set_state("so", "stopped", force=True)
         kernel.wait_until(lambda: not kernel.process_exists(pid), f"{ending} ends it")
         assert sorted(kernel.mount_lines()) == before, f"left by {ending}"

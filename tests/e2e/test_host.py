@@ -30,7 +30,7 @@ def virtualization(lab):
     assert {one["device"] for one in report["paravirtual_devices"] if one["bus"] == "virtio"} == devices, report
     assert ("present" in json.dumps(report["kvm_device"]) or not os.path.exists("/dev/kvm")), report
     if report["guest"]:
-        assert report["hypervisor"]["name"], report
+        assert report["hypervisor"]["vendor"] and report["hypervisor"]["type_reason"], report
 
 
 def feature(report, name):
