@@ -54,8 +54,8 @@ void set_owner_and_mode(const Listen& listen) {
   if (!listen.group.empty()) {
     const auto group = find_group(listen.group);
     if (group && ::chown(listen.path.c_str(), static_cast<uid_t>(-1), *group) != 0) throw errno_error("chown", listen.path);
-    // Without the group its rights would go to whatever group the daemon has.
-    if (!group && (mode & 07) == 0) mode &= static_cast<mode_t>(~070);
+    // Without the group its rights would go to whatever group the daemon has; root's own is as good as root.
+    if (!group && ::getegid() != 0 && (mode & 07) == 0) mode &= static_cast<mode_t>(~070);
   }
   if (::chmod(listen.path.c_str(), mode) != 0) throw errno_error("chmod", listen.path);
 }
