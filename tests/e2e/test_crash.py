@@ -198,7 +198,8 @@ def learn(daemon, story):
         status = story.ask(daemon, step)
         assert status in (200, 201, 204), f"{step[0]}: {status} {daemon.log_tail()}"
         names = list(dict.fromkeys(log.read_text().split()))
-        pairs += [(index, name) for name in names]
+        # A launcher is made ready for the next start whenever there is time: its failpoints belong to start and stop.
+        pairs += [(index, name) for name in names if step[0] in ("start", "stop") or not name.startswith("launch:")]
     return pairs
 
 
@@ -256,28 +257,42 @@ def sweep(lab):
     assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
 
 
-@test("crash-failpoint-errors-roll-back", seconds=600)
+def refused(daemon, story, index, name):
+    """One run of the story in which step `index` meets a full disk at `name`."""
+    what = f"ENOSPC at {name} during {story.steps[index][0]}"
+    of_launcher = name.startswith("launch:")
+    daemon.restart(**({"SOVIRT_FAILPOINT": f"{name}:error=ENOSPC"} if of_launcher else {}))
+    for step in story.steps[:index]:
+        assert story.ask(daemon, step) in (200, 201, 204), f"{what}: before it, {step[0]} fails"
+    before = story.state(daemon)
+    if not of_launcher:
+        daemon.restart(SOVIRT_FAILPOINT=f"{name}:error=ENOSPC")
+    status = story.ask(daemon, story.steps[index])
+    assert daemon.process.poll() is None and status is not None, f"{what}: the daemon died: {daemon.log_tail(4)}"
+    after = story.state(daemon)
+    # A stop or deletion goes forward: what is gone cannot be brought back, so it may have been done all the same.
+    forward = story.steps[index][0] in ("stop", "delete container", "delete bridge")
+    assert status < 400 or forward or after == before, f"{what}: answered {status}, but {before} became {after}"
+    daemon.restart()
+    story.check(daemon, what)
+    for step in story.steps[index:]:
+        assert story.ask(daemon, step) in (200, 201, 204, 404), f"{what}: after it, {step[0]} fails: {daemon.log_tail(3)}"
+    story.check(daemon, f"{what}, and all taken down")
+
+
+@test("crash-failpoint-errors-roll-back", seconds=900)
 def errors(lab):
     daemon = lab.new_daemon()
     story = Story(lab.name("br"))
     pairs = learn(daemon, story)
     if not pairs:
         raise Skip("this build has no failpoints (use the dev preset)")
+    wrong = []
     for index, name in pairs:
-        what = f"ENOSPC at {name} during {story.steps[index][0]}"
-        daemon.restart()
-        for step in story.steps[:index]:
-            assert story.ask(daemon, step) in (200, 201, 204), f"{what}: before it, {step[0]} fails"
-        before = story.state(daemon)
-        daemon.restart(SOVIRT_FAILPOINT=f"{name}:error=ENOSPC")
-        status = story.ask(daemon, story.steps[index])
-        after = story.state(daemon)
-        assert daemon.process.poll() is None, f"{what}: it died"
-        if status is not None and status >= 400:
-            forward = story.steps[index][0] in ("stop", "delete container", "delete bridge")
-            assert forward or after == before, f"{what}: answered {status}, but {before} became {after}"
-        daemon.restart()
-        story.check(daemon, what)
-        for step in story.steps[index:]:
-            assert story.ask(daemon, step) in (200, 201, 204, 404), f"{what}: after it, {step[0]} fails"
-        daemon.remove_all()
+        try:
+            refused(daemon, story, index, name)
+        except AssertionError as error:
+            wrong.append(str(error))
+            daemon.destroy()
+            daemon = lab.new_daemon()
+    assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
