@@ -44,7 +44,7 @@ Core::Core(ServerOptions options, Service& service, WorkerPool& pool, Log& log)
   for (auto& listen : options_.listen) {
     Listener listener{std::move(listen)};
     boost::asio::posix::stream_descriptor ready{io_, unique_fd{::fcntl(listener.fd(), F_DUPFD_CLOEXEC, 0)}.release()};
-    doors_.push_back(std::make_unique<Door>(Door{std::move(listener), std::move(ready)}));
+    doors_.push_back(std::make_unique<Door>(Door{std::move(listener), std::move(ready), boost::asio::steady_timer{io_}}));
   }
 }
 
@@ -77,7 +77,7 @@ void Core::end() {
     const std::lock_guard lock{post_mutex_};
     ended_ = true;
   }
-  for (auto* timer : {&deadline_timer_, &heartbeat_timer_, &tick_timer_, &stop_timer_, &accept_timer_}) timer->cancel();
+  for (auto* timer : {&deadline_timer_, &heartbeat_timer_, &tick_timer_, &stop_timer_}) timer->cancel();
   doors_.clear();
   stop_ready_.close();
   io_.restart();
@@ -92,39 +92,39 @@ void Core::post(std::function<void()> work) {
 void Core::accept_when_ready(Door& door) {
   door.ready.async_wait(boost::asio::posix::descriptor_base::wait_read, [this, &door](error_code error) {
     if (error || stopping_) return;
-    bool more = true;
-    for (int i = 0; more && i < accepts_in_a_row; ++i) more = accept_one(door);
-    accept_when_ready(door);
+    auto last = Accepted::one;
+    for (int i = 0; last == Accepted::one && i < accepts_in_a_row; ++i) last = accept_one(door);
+    if (last == Accepted::exhausted) accept_later(door);
+    else accept_when_ready(door);
   });
 }
 
+// The connection stays in the queue and the descriptor readable: waiting for that would spin.
+void Core::accept_later(Door& door) {
+  door.pause.expires_after(accept_pause);
+  door.pause.async_wait([this, &door](error_code error) { if (!error && !stopping_) accept_when_ready(door); });
+}
+
 // accept4 and not Asio's accept: that one leaves the descriptor open across exec.
-bool Core::accept_one(Door& door) {
+Core::Accepted Core::accept_one(Door& door) {
   unique_fd socket{::accept4(door.listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!socket) {
-    if (errno == EINTR || errno == ECONNABORTED) return true;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      log_.warning("connection not accepted", {{"error", errno_error("accept4").detail()}});
-      // The connection stays in the queue, and the descriptor readable: do not spin on it.
-      door.ready.cancel();
-      accept_timer_.expires_after(accept_pause);
-      accept_timer_.async_wait([this](error_code error) {
-        if (!error && !stopping_) for (auto& each : doors_) { each->ready.cancel(); accept_when_ready(*each); }
-      });
-    }
-    return false;
+    if (errno == EINTR || errno == ECONNABORTED) return Accepted::one;
+    if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS) return Accepted::none;
+    log_.warning("connection not accepted", {{"error", errno_error("accept4").detail()}});
+    return Accepted::exhausted;
   }
   const auto peer = read_peer(socket.get(), group_);
   // Strangers may not take all the room there is.
   const auto room = peer.privileged ? limits().connections : limits().connections * 3 / 4;
   if (sessions_.size() >= room) {
     refuse_connection(socket.get());
-    return true;
+    return Accepted::one;
   }
   auto session = std::make_shared<Session>(shared_from_this(), std::move(socket), peer, door.listener.read_only());
   sessions_.insert(session);
   session->start();
-  return true;
+  return Accepted::one;
 }
 
 void Core::refuse_connection(int socket) {
@@ -203,7 +203,10 @@ void Core::tick() {
 
 void Core::begin_stop() {
   stopping_ = true;
-  for (auto& door : doors_) door->ready.close();
+  for (auto& door : doors_) {
+    door->ready.close();
+    door->pause.cancel();
+  }
   for (const auto& session : std::vector<std::shared_ptr<Session>>{sessions_.begin(), sessions_.end()}) session->stop();
   if (sessions_.empty()) return io_.stop();
   stop_timer_.expires_after(limits().stop_grace);

@@ -53,9 +53,12 @@ class Core : public std::enable_shared_from_this<Core> {
   struct Door {   // a listener with its place in the loop
     Listener listener;
     boost::asio::posix::stream_descriptor ready;
+    boost::asio::steady_timer pause;
   };
+  enum class Accepted { one, none, exhausted };
   void accept_when_ready(Door&);
-  bool accept_one(Door&);
+  Accepted accept_one(Door&);
+  void accept_later(Door&);
   void refuse_connection(int socket);
   void arm_deadlines(Clock::time_point);
   void check_deadlines();
@@ -75,7 +78,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::optional<gid_t> group_;
   unique_fd stop_event_;
   boost::asio::posix::stream_descriptor stop_ready_{io_};
-  boost::asio::steady_timer deadline_timer_{io_}, heartbeat_timer_{io_}, tick_timer_{io_}, stop_timer_{io_}, accept_timer_{io_};
+  boost::asio::steady_timer deadline_timer_{io_}, heartbeat_timer_{io_}, tick_timer_{io_}, stop_timer_{io_};
   Clock::time_point armed_ = Clock::time_point::max();
   std::unordered_set<std::shared_ptr<Session>> sessions_;
   std::size_t streams_ = 0;

@@ -21,7 +21,7 @@ struct Listen {
   std::string path;          // absolute, at most 107 bytes; only for the log when fd is given
   unique_fd fd;              // listening already, empty to make one
   bool read_only = false;    // answers GET only, and to everybody
-  mode_t mode = 0660;        // without `group` on this host a mode with group bits becomes 0600
+  mode_t mode = 0660;        // without `group` on this host, and run by another group than root, 0600
   std::string group;         // owner group of the socket file; "": the daemon's own
 };
 

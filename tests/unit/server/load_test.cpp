@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <latch>
@@ -105,6 +106,40 @@ TEST(Load, ConnectionsAreBounded) {
   EXPECT_TRUE(more.closed());
   clients.pop_back();
   EXPECT_TRUE(comes_true([&] { return running.call("GET", "/healthz").status == 200; }));
+}
+
+// Lets this process open one more descriptor than it has.
+class OneDescriptorLeft {
+ public:
+  OneDescriptorLeft() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const unique_fd next{::dup(0)};
+    const rlimit tight{static_cast<rlim_t>(next.get()) + 1, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  }
+  ~OneDescriptorLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  OneDescriptorLeft(const OneDescriptorLeft&) = delete;
+  OneDescriptorLeft& operator=(const OneDescriptorLeft&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Load, WithoutDescriptorsItWaitsAndDoesNotSpin) {
+  RunningServer running;
+  EXPECT_EQ(running.call("GET", "/healthz").status, 200);
+  std::optional<OneDescriptorLeft> tight;
+  tight.emplace();
+  Client client{running.path()};
+  client.send(request_text("GET", "/healthz"));
+  ASSERT_TRUE(comes_true([&] { return running.log.text().find("connection not accepted") != std::string::npos; }));
+  EXPECT_EQ(client.read_some(500ms), "");
+  tight.reset();
+  EXPECT_EQ(client.receive().status, 200);
+  std::size_t warnings = 0;
+  const auto text = running.log.text();
+  for (std::size_t at = 0; (at = text.find("connection not accepted", at)) != std::string::npos; ++at) ++warnings;
+  EXPECT_LE(warnings, 6u);
 }
 
 TEST(Timeouts, SlowHeaderIsEnded) {
