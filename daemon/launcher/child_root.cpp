@@ -88,6 +88,9 @@ void Root::enter(int rootfs) const noexcept {
   host_root_ = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   report_.must(host_root_ >= 0, "open", "/");
   report_.must(::move_mount(rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == 0, "move_mount", "root file system");
+  // A clone of a mount that is shared (as all are under systemd) is shared as well, and cannot be pivoted to.
+  report_.must(::mount_setattr(rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &isolated, sizeof isolated) == 0, "mount_setattr",
+               "root file system private");
   report_.must(::fchdir(rootfs) == 0, "fchdir", "root file system");
   // With both arguments the same, the old root ends up mounted over the new one, and no folder is needed for it.
   report_.must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root", "root file system");

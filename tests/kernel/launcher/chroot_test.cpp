@@ -62,12 +62,11 @@ TEST_P(ChrootTest, everything_in_it_ends_with_its_command) {
 
 TEST_P(ChrootTest, an_exec_in_it_ends_with_it) {
   host().start("a", {});
-  std::thread killer{[&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const std::jthread killer{[&] {
+    soon([&] { return std::filesystem::exists(host().root() / "tmp/begun"); });
     launcher().signal("a", SIGKILL);
   }};
-  const ExecResult result = host().exec("a", {"sleep", "600"});
-  killer.join();
+  const ExecResult result = host().exec("a", {"sh", "-c", "touch /tmp/begun; exec sleep 600"});
   EXPECT_EQ(result.exit.signal, SIGKILL);
   ASSERT_TRUE(host().wait("a"));
   EXPECT_TRUE(host().cgroups().processes("c.a").empty());

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
@@ -27,8 +29,9 @@ class SystemdTest : public LauncherTest {
   }
   // What `systemctl is-system-running` says once it is neither "starting" nor out of reach.
   std::string state() {
+    const std::set<std::string> not_yet{"", "offline\n", "initializing\n", "starting\n"};
     std::string said;
-    for (int i = 0; i < 600 && (said.empty() || said == "initializing\n" || said == "starting\n"); ++i) {
+    for (int i = 0; i < 900 && not_yet.contains(said); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       said = host().exec("a", {"systemctl", "is-system-running"}).output;
     }
