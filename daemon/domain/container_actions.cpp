@@ -159,7 +159,9 @@ ActionTable Containers::actions() {
   table["rootfs.create"] = {
       [this](const Json& args, Scratch&) { kernel_.roots.create({text(args, "lower"), text(args, "directory")}); },
       [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};
-  table["rootfs.remove"] = {[this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }, nothing};
+  table["rootfs.discard"] = {
+      [this](const Json& args, Scratch&) { kernel_.roots.move(text(args, "directory"), text(args, "trash")); },
+      [this](const Json& args, Scratch&) { kernel_.roots.move(text(args, "trash"), text(args, "directory")); }};
   table["container.prepare"] = {
       [this](const Json& args, Scratch& scratch) { prepare(entry_of(args)->resource, scratch); },
       [](const Json&, Scratch& scratch) { scratch.rootfs.reset(); }};

@@ -18,6 +18,11 @@ std::string Containers::directory(std::string_view uid) const {
   return places_.state_dir + "/containers/" + std::string{uid};
 }
 
+// `remove-*` in this folder belongs to the image builder, which deletes at start what is left there.
+std::string Containers::trash(std::string_view uid) const { return places_.state_dir + "/tmp/remove-" + std::string{uid}; }
+
+void Containers::empty_trash(std::string_view uid) { kernel_.roots.remove(trash(uid)); }
+
 std::string Containers::log_path(std::string_view uid) const { return directory(uid) + "/console.log"; }
 
 void Containers::complete(Resource& wanted, const Resource* before) const {
@@ -134,9 +139,12 @@ Plan Containers::plan_collect(const Resource& container) const {
   return plan;
 }
 
+// Undone like anything that is made: the files are only moved aside, and deleted once nobody can want them back.
 Plan Containers::plan_removal(const Resource& container) const {
   Plan plan = plan_collect(container);
-  plan.add("rootfs.remove", {{"directory", directory(container.uid)}}, "remove the files of " + container.name, true);
+  plan.forward = false;
+  plan.add("rootfs.discard", {{"directory", directory(container.uid)}, {"trash", trash(container.uid)}},
+           "remove the files of " + container.name, true);
   return plan;
 }
 

@@ -42,8 +42,10 @@ class Containers {
   ActionTable actions();
   std::string directory(std::string_view uid) const;
   std::string log_path(std::string_view uid) const;
+  void empty_trash(std::string_view uid);        // after a removal has been committed
 
  private:
+  std::string trash(std::string_view uid) const;
   void prepare(const Resource&, Scratch&) const;
   std::vector<std::string> resolve_command(const ContainerSpec&, int rootfs, const std::string& name) const;
   void shut_down(const Json& args, Scratch&);

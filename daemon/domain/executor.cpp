@@ -89,28 +89,16 @@ void Executor::run_forward(Job& job) {
   row.forward = true;
   failpoint::reach("journal:before");
   const std::int64_t journal = store_.begin(row);
-  std::optional<Error> first;
-  std::string failures;
   try {
     failpoint::reach("journal:after");
-  } catch (const Error& error) {
+    for (const Step& step : job.plan.steps) apply_step(step, job.scratch, job);
+    absorb(job.commit, job.scratch);
+    commit_and_publish(journal, job.commit);
+  } catch (...) {
+    // What has been torn down stays so. The object is still there to be looked at, and to be taken down again.
     store_.abandon(journal);
     throw;
   }
-  for (const Step& step : job.plan.steps) {
-    try {
-      apply_step(step, job.scratch, job);
-    } catch (const Error& error) {
-      failures += (failures.empty() ? "" : "; ") + step.description + ": " + error.detail();
-      if (!first) first = error;
-    }
-  }
-  if (first) {
-    store_.abandon(journal);
-    throw Error{first->code(), failures}.with_errno(first->error_number(), first->syscall());
-  }
-  absorb(job.commit, job.scratch);
-  commit_and_publish(journal, job.commit);
 }
 
 void Executor::undo(const Plan& plan, std::size_t steps, Scratch& scratch, const std::string& object) noexcept {

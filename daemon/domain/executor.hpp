@@ -53,7 +53,7 @@ class Executor {
   void add_actions(ActionTable actions) { actions_.merge(std::move(actions)); }
 
   // Writes the intent, runs the steps, commits. On an error of a plan that can be undone everything is undone
-  // and the error thrown; a plan that tears down goes on, and throws what failed at its end, uncommitted.
+  // and the error thrown; a plan that tears down stops there, uncommitted, and can be run again.
   void run(Job&);
   // The journal entry of a run that a crash cut off: completes or undoes it.
   void resolve(const JournalRow&);

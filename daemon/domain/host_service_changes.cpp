@@ -224,6 +224,7 @@ ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeC
   job.commit.actor = context.actor;
   job.commit.events.push_back(make_event("deleted", entry->resource, Json::object(), context.actor));
   executor_.run(job);
+  if (kind == Kind::container) containers_.empty_trash(entry->resource.uid);
   const char* digest = kind == Kind::image ? "digest" : "image_digest";
   if (kind != Kind::bridge) images_.release(entry->resource.facts.at(digest).get<std::string>());
   return {nullptr, 0, false, ""};

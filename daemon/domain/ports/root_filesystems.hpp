@@ -28,6 +28,8 @@ class RootFilesystems {
   virtual ~RootFilesystems() = default;
   virtual void create(const RootfsLayers&) = 0;                 // directories; no bytes are copied; exists: fine
   virtual bool remove(const std::string& directory) = 0;        // false: was absent
+  // Renames it within the file system. Repeated: fine. false: neither is there.
+  virtual bool move(const std::string& directory, const std::string& to) = 0;
   virtual std::vector<std::string> directories(const std::string& parent) = 0;  // names found there, for orphans
   // overlayfs of the layers as a mount that no mount table shows, until it is moved into one.
   virtual unique_fd mount(const RootfsLayers&) = 0;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include "daemon/base/error.hpp"
 #include "daemon/base/failpoint.hpp"
@@ -144,6 +145,12 @@ class OverlayRootFilesystems final : public RootFilesystems {
   }
 
   bool remove(const std::string& directory) override { return rootfs::remove_tree(directory); }
+  bool move(const std::string& directory, const std::string& to) override {
+    std::filesystem::create_directories(std::filesystem::path(to).parent_path());
+    if (::rename(directory.c_str(), to.c_str()) == 0) return true;
+    if (errno != ENOENT) throw errno_error("rename", directory);
+    return ::access(to.c_str(), F_OK) == 0;
+  }
 
   std::vector<std::string> directories(const std::string& parent) override {
     std::vector<std::string> names;

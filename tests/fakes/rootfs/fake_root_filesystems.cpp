@@ -69,6 +69,16 @@ bool FakeRootFilesystems::remove(const std::string& directory) {
   return containers_.erase(directory) == 1;
 }
 
+bool FakeRootFilesystems::move(const std::string& directory, const std::string& to) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  auto moved = containers_.extract(directory);
+  if (moved.empty()) return containers_.contains(to);
+  moved.key() = to;
+  containers_.insert(std::move(moved));
+  return true;
+}
+
 std::vector<std::string> FakeRootFilesystems::directories(const std::string& parent) {
   const std::scoped_lock lock{mutex_};
   count_call();

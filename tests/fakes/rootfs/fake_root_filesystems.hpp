@@ -34,6 +34,7 @@ class FakeRootFilesystems final : public RootFilesystems {
 
   void create(const RootfsLayers&) override;
   bool remove(const std::string& directory) override;
+  bool move(const std::string& directory, const std::string& to) override;
   std::vector<std::string> directories(const std::string& parent) override;
   unique_fd mount(const RootfsLayers&) override;
   void write(int rootfs, const std::vector<RootfsFile>&) override;
