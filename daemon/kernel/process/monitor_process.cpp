@@ -122,6 +122,11 @@ void MonitorProcess::prepare(CgroupTree& cgroups, const CgroupPlacement& group, 
   if (!launch::send_message(control_.get(), launch::Type::prepare, prepare, fds)) throw errno_error("sendmsg", "sovirt-launch");
 }
 
+bool MonitorProcess::ended() const noexcept {
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  return ::poll(&ended, 1, 0) > 0;
+}
+
 void MonitorProcess::end() noexcept {
   control_.reset();
   if (!pidfd_) return;

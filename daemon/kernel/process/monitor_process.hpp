@@ -18,6 +18,7 @@ class MonitorProcess {
   ~MonitorProcess() { end(); }
 
   explicit operator bool() const noexcept { return static_cast<bool>(pidfd_); }
+  bool ended() const noexcept;   // killed by somebody, for instance
   int control() const noexcept { return control_.get(); }
   unique_fd release_control() noexcept { return std::move(control_); }
   unique_fd release_pidfd() noexcept { return std::move(pidfd_); }

@@ -21,10 +21,15 @@ SparePool::SparePool(std::string program, CgroupTree& cgroups)
 SparePool::~SparePool() {
   thread_.request_stop();
   thread_.join();
-  if (!spare_) return;
-  spare_->monitor.end();
+  if (spare_) discard(*spare_);
+}
+
+void SparePool::discard(Spare& spare) noexcept {
+  spare.monitor.end();
   try {
-    if (!spare_->group.empty()) cgroups_.remove(spare_->group);
+    if (spare.group.empty()) return;
+    cgroups_.kill(spare.group);
+    cgroups_.remove(spare.group);
   } catch (const Error&) {
     // Left for the next start, which removes what is called so.
   }
@@ -32,6 +37,10 @@ SparePool::~SparePool() {
 
 std::optional<Spare> SparePool::take() {
   const std::lock_guard lock(mutex_);
+  if (spare_ && spare_->monitor.ended()) {
+    discard(*spare_);
+    spare_.reset();
+  }
   std::optional<Spare> taken = std::move(spare_);
   spare_.reset();
   return taken;

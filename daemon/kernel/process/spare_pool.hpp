@@ -28,6 +28,7 @@ class SparePool {
  private:
   void run(std::stop_token);
   Spare make();
+  void discard(Spare&) noexcept;
   void remove_leftovers() noexcept;
 
   std::string program_;
