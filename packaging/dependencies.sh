@@ -4,8 +4,8 @@
 # shellcheck disable=SC2034  # used by those who source this
 sovirt_build_packages=(
   g++ cmake ninja-build pkg-config ccache mold git ca-certificates dpkg-dev file
-  libboost1.81-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libsqlite3-dev libnl-3-dev libnl-route-3-dev
-  libsystemd-dev libarchive-dev libseccomp-dev libcap-dev libyaml-cpp-dev libcli11-dev libssl-dev
+  libboost1.81-dev nlohmann-json3-dev libspdlog-dev libsqlite3-dev libnl-3-dev
+  libsystemd-dev libarchive-dev libcli11-dev libssl-dev zlib1g-dev
 )
 sovirt_run_packages=(debootstrap debian-archive-keyring iproute2 procps nftables dnsmasq-base)
 sovirt_test_packages=(
