@@ -119,6 +119,15 @@ int stop_containers(Session& session) {
   return std::all_of(rows.begin(), rows.end(), [](const Json& r) { return text(r, "/result") == "stopped"; }) ? 0 : static_cast<int>(Exit::failed);
 }
 
+int start_containers(Session& session) {
+  const auto answer = session.change("POST", "/v1/host/actions/start-containers", nullptr, "starting the containers that are to run");
+  if (!answer) return 0;
+  const auto rows = rows_of(at(answer->body, "/items"));
+  const auto failed = std::count_if(rows.begin(), rows.end(), [](const Json& r) { return text(r, "/result") == "failed"; });
+  session.note("See the report: sovirtctl restore show");
+  return failed == 0 ? 0 : static_cast<int>(Exit::failed);
+}
+
 }  // namespace
 
 void make_host_check(Command& command) {
@@ -134,6 +143,9 @@ void add_host(Command& root) {
   host.command("stop-containers", "stop all containers in reverse order and note who ran, as at a shutdown")
       .example("sovirtctl host stop-containers")
       .runs(stop_containers);
+  host.command("start-containers", "start again what stop-containers stopped, and what starts always; waits for the restore of a boot")
+      .example("sovirtctl host start-containers")
+      .runs(start_containers);
 }
 
 }  // namespace sovirt::ctl

@@ -226,9 +226,19 @@ Json HostService::stop_all_containers(const ChangeContext& context) {
   std::stable_sort(running.begin(), running.end(), [](const EntryPtr& a, const EntryPtr& b) {
     return a->resource.spec.at("boot_priority").get<int>() > b->resource.spec.at("boot_priority").get<int>();
   });
+  if (context.dry_run) {
+    Json items = Json::array();
+    for (const EntryPtr& entry : running) items.push_back({{"name", entry->resource.name}, {"result", "would stop"}, {"reason", nullptr}});
+    return {{"items", std::move(items)}};
+  }
   return stop_in_order(running, [&](const EntryPtr& entry) {
     lifecycle_.stop_for_shutdown(entry->resource.name, context.actor);
   });
+}
+
+Json HostService::start_all_containers(const ChangeContext& context) {
+  if (!context.dry_run) restore_.start_containers();
+  return restore_.report();
 }
 
 Json HostService::health() {

@@ -33,6 +33,7 @@ void Restore::start(bool new_boot) {
     const std::lock_guard lock(mutex_);
     finished_ = true;
     if (new_boot) finished_at_ = now();
+    stop_.notify_all();
   });
 }
 
@@ -177,6 +178,12 @@ void Restore::start_one(const EntryPtr& entry) {
 }
 
 void Restore::start_containers() {
+  {
+    // The restore of this boot goes first: it keeps the order of priorities.
+    std::unique_lock lock(mutex_);
+    stop_.wait(lock, [&] { return finished_ || stopping_; });
+    if (stopping_) throw Error{Code::unavailable, "the daemon is stopping"};
+  }
   restore_containers();
   save();
 }

@@ -67,7 +67,7 @@ class Restore {
   Time started_at_{}, finished_at_{};
   bool finished_ = false;
   bool stopping_ = false;
-  std::condition_variable stop_;
+  std::condition_variable stop_;  // stopping_ or finished_
   std::thread thread_;
 };
 

@@ -93,6 +93,8 @@ class Service {
   // Resolves true when restore has ended (nothing pending but what waits for something absent). For `restore wait`.
   virtual bool restore_finished() = 0;                                                      // [fast]
   virtual Json stop_all_containers(const ChangeContext&) = 0;   // orderly host stop: reverse order, records who ran
+  // The other way round: starts those that the stop recorded and those that start always, and gives the restore report.
+  virtual Json start_all_containers(const ChangeContext&) = 0;
   virtual Json health() = 0;                                                                // [fast] {"status":"ok"|"degraded",…}
   virtual void audit(const AuditRow&) = 0;
   virtual std::vector<AuditRow> audit_rows(std::size_t most) = 0;                           // newest first

@@ -26,13 +26,16 @@ Reply restore(const Call& call) {
   return reply;
 }
 
-Reply stop_containers(const Call& call) {
-  const auto context = read_change(call, std::nullopt);
-  std::vector<FieldError> errors;
-  const Json body = read_body(call);
-  ObjectReader{body, "", errors}.finish();
-  throw_if_any(std::move(errors));
-  return json_reply(200, call.service.stop_all_containers(context));
+// An action on all containers, which takes no fields.
+std::function<Reply(const Call&)> for_all(Json (Service::*action)(const ChangeContext&)) {
+  return [action](const Call& call) {
+    const auto context = read_change(call, std::nullopt);
+    std::vector<FieldError> errors;
+    const Json body = read_body(call);
+    ObjectReader{body, "", errors}.finish();
+    throw_if_any(std::move(errors));
+    return json_reply(200, (call.service.*action)(context));
+  };
 }
 
 Json write_audit_row(const AuditRow& row) {
@@ -58,7 +61,10 @@ void add_host_routes(Router& router, std::string version) {
               .answers = {{200, "RestoreReport", "per object"}}, .handler = restore});
   router.add({.method = "POST", .pattern = "/v1/host/actions/stop-containers", .access = Access::write, .body = BodyKind::optional_json,
               .summary = "Shut all containers down for a shutdown of the host, and record who ran", .query = {dry_run_parameter()},
-              .request_schema = "Empty", .answers = {{200, "StopReport", "per container"}}, .handler = stop_containers});
+              .request_schema = "Empty", .answers = {{200, "StopReport", "per container"}}, .handler = for_all(&Service::stop_all_containers)});
+  router.add({.method = "POST", .pattern = "/v1/host/actions/start-containers", .access = Access::write, .body = BodyKind::optional_json,
+              .summary = "Start what a shutdown of the containers recorded, and what starts always", .query = {dry_run_parameter()},
+              .request_schema = "Empty", .answers = {{200, "RestoreReport", "per object"}}, .handler = for_all(&Service::start_all_containers)});
   router.add({.method = "GET", .pattern = "/v1/audit", .access = Access::admin, .summary = "Who changed what, newest first",
               .query = {{"limit", "integer", "rows at most, 1 to 1000 (100)"}}, .answers = {{200, "AuditList", "the rows"}}, .handler = audit});
   router.add({.method = "GET", .pattern = "/healthz", .where = Where::loop, .summary = "Is the daemon well",

@@ -149,6 +149,21 @@ TEST_F(Boot, TheOrderlyStopIsRememberedAsRunning) {
   EXPECT_EQ(host.state_of("ran"), "running");
 }
 
+TEST_F(Boot, WhatTheOrderlyStopStoppedStartsAgainInTheSameBoot) {
+  make("ran", "172.16.2.21/24", "last-state");
+  make("never", "172.16.2.22/24", "never");
+  host.state("ran", Desired::running);
+  host.state("never", Desired::running);
+  ChangeContext dry;
+  dry.dry_run = true;
+  EXPECT_EQ(host.service().stop_all_containers(dry).at("items").size(), 2U);
+  EXPECT_EQ(host.state_of("ran"), "running");
+  host.service().stop_all_containers({});
+  host.service().start_all_containers({});
+  EXPECT_EQ(host.state_of("ran"), "running");
+  EXPECT_EQ(host.state_of("never"), "stopped");
+}
+
 TEST_F(Boot, PrioritiesKeepTheirOrder) {
   make("late", "172.16.2.20/24", "always", 5);
   make("early", "172.16.2.21/24", "always", -5);

@@ -257,6 +257,7 @@ void FakeService::forget_events_before(std::int64_t id) {
 
 Json FakeService::host() { return {{"kind", "host"}}; }
 Json FakeService::restore_report() { return {{"finished", restored.load()}}; }
+Json FakeService::start_all_containers(const ChangeContext& context) { return {{"dry_run", context.dry_run}}; }
 Json FakeService::stop_all_containers(const ChangeContext& context) { return {{"dry_run", context.dry_run}}; }
 Json FakeService::health() { return {{"status", "ok"}}; }
 

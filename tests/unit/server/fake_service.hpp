@@ -43,6 +43,7 @@ class FakeService final : public Service {
   Json restore_report() override;
   bool restore_finished() override { return restored; }
   Json stop_all_containers(const ChangeContext&) override;
+  Json start_all_containers(const ChangeContext&) override;
   Json health() override;
   void audit(const AuditRow&) override;
   std::vector<AuditRow> audit_rows(std::size_t most) override;
