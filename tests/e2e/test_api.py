@@ -1,4 +1,5 @@
 """What holds for every kind: revisions, lists, dry runs, operations, events, history, OpenAPI."""
+import pathlib
 import socket
 import threading
 import time
@@ -169,6 +170,12 @@ def openapi(lab):
                 allowed = {word.strip().lower() for word in answer.headers["Allow"].split(",")} - {"head", "options"}
                 assert allowed == {one for one in methods if one in ("get", "put", "post", "patch", "delete")}, (path, allowed)
     daemon.remove_all()
+
+
+@test("api-reference-is-what-the-daemon-says")
+def reference(lab):
+    generate = pathlib.Path(__file__).parents[2] / "proto-docs/generate"
+    kernel.run(generate, lab.daemon.run_dir / "sovirt.sock", "--check")
 
 
 @test("api-every-answer-has-a-request-id-in-the-log")

@@ -122,6 +122,8 @@ def documented_problems():
     """Every problem code has an entry in common-errors.md with its status, and every entry is a code."""
     codes = {code: status for status, code in re.findall(
         r"case Code::\w+: return \{(\d+), \"([\w-]+)\"", (ROOT / "daemon/base/error.cpp").read_text())}
+    codes |= {code: status for status, code in re.findall(
+        r"\{(\d+), \"([\w-]+)\", \"", (ROOT / "daemon/server/problem.cpp").read_text())}   # what only HTTP knows
     entries = dict(re.findall(r"^### ([\w-]+)\n(\d+)\.", (ROOT / "proto-docs/common-errors.md").read_text(), re.M))
     for code in sorted(codes.keys() | entries.keys()):
         if codes.get(code) != entries.get(code):
