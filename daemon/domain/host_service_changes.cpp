@@ -16,6 +16,7 @@ void check_preconditions(const EntryPtr& before, Kind kind, std::string_view nam
   const std::string ref = object_ref(kind, name);
   if (context.create_only && before)
     throw Error{Code::exists, ref + " exists already"}.with_conflicts({ref});
+  if (context.if_none_match && before) throw Error{Code::precondition_failed, ref + " exists already"}.with_conflicts({ref});
   if (!context.if_match) return;
   if (!before) throw Error{Code::precondition_failed, ref + " does not exist"};
   if (*context.if_match != before->resource.revision)

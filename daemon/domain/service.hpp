@@ -20,7 +20,8 @@ namespace sovirt {
 struct ChangeContext {
   Actor actor;
   std::optional<std::int64_t> if_match;  // revision the caller saw
-  bool create_only = false;              // If-None-Match: *
+  bool create_only = false;              // POST: Error{exists} where it is there
+  bool if_none_match = false;            // If-None-Match: * of a PUT: Error{precondition_failed} where it is there
   bool dry_run = false;
 };
 

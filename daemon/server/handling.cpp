@@ -139,7 +139,7 @@ ChangeContext read_change(const Call& call, std::optional<Kind> kind) {
     if (request.header("if-match") != nullptr) throw Error{Code::malformed, "If-Match and If-None-Match in one request"};
     if (!read_entity_tags("If-None-Match", *value).any) throw Error{Code::malformed, "the only If-None-Match of a change is *"};
     if (request.method != "PUT") throw Error{Code::malformed, "If-None-Match: * is for PUT"};
-    context.create_only = true;
+    context.if_none_match = true;
   }
   context.if_match = read_if_match(call, kind);
   return context;

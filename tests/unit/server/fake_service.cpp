@@ -42,6 +42,7 @@ ChangeResult FakeService::store(Kind kind, const std::string& name, Json spec, c
   context_ = context;
   const auto found = resources_.find({kind, name});
   const bool exists = found != resources_.end();
+  if (exists && context.if_none_match) throw Error{Code::precondition_failed, object_ref(kind, name) + " exists"};
   if (exists && context.create_only) throw Error{Code::exists, object_ref(kind, name) + " exists"};
   const std::int64_t revision = exists ? found->second["revision"].get<std::int64_t>() : 0;
   if (context.if_match && *context.if_match != revision) throw Error{Code::precondition_failed, "it is at revision " + std::to_string(revision)};

@@ -53,7 +53,7 @@ TEST(Resources, EntityTagsGuardReadsAndChanges) {
   EXPECT_EQ(client.call("PATCH", "/v1/bridges/br0", "{}", "If-Match: \"2\"\r\n").status, 200);
   EXPECT_EQ(client.call("PUT", "/v1/bridges/br0", "{}", "If-Match: *\r\n").status, 200);
   EXPECT_EQ(client.call("PUT", "/v1/bridges/br1", "{}", "If-Match: *\r\n").code(), "precondition-failed");
-  EXPECT_EQ(client.call("PUT", "/v1/bridges/br0", "{}", "If-None-Match: *\r\n").code(), "exists");
+  EXPECT_EQ(client.call("PUT", "/v1/bridges/br0", "{}", "If-None-Match: *\r\n").code(), "precondition-failed");
   EXPECT_EQ(client.call("PUT", "/v1/bridges/br2", "{}", "If-None-Match: *\r\n").status, 201);
 }
 
