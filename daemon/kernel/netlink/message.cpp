@@ -1,68 +1,70 @@
 #include "daemon/kernel/netlink/message.hpp"
 
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+
 #include <algorithm>
+#include <new>
+
+#include "daemon/base/error.hpp"
+#include "daemon/kernel/netlink/attributes.hpp"
 
 namespace sovirt::netlink {
+namespace {
+
+// The kernel takes no name or altname that comes near a page, so this is about what was asked for.
+void require_room(int code) {
+  if (code < 0) throw Error{Code::invalid, std::string{"a netlink message does not hold it: "} + ::nl_geterror(code)};
+}
+
+}  // namespace
+
+void FreeMessage::operator()(nl_msg* message) const noexcept { ::nlmsg_free(message); }
 
 void Batch::append(const void* data, std::size_t size) {
-  const auto* from = static_cast<const std::uint8_t*>(data);
-  bytes_.insert(bytes_.end(), from, from + size);
-  bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+  // Only read by libnl.
+  require_room(::nlmsg_append(current(), const_cast<void*>(data), size, NLMSG_ALIGNTO));
 }
 
 void Batch::begin_message(std::uint16_t type, std::uint16_t flags) {
-  starts_.push_back(bytes_.size());
-  nlmsghdr head{};
-  head.nlmsg_type = type;
-  head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  append(&head, sizeof head);
+  MessagePtr message{::nlmsg_alloc_simple(type, NLM_F_REQUEST | flags)};
+  if (!message) throw std::bad_alloc{};
+  messages_.push_back(std::move(message));
 }
 
-std::size_t Batch::open_attribute(std::uint16_t attribute) {
-  const std::size_t start = bytes_.size();
-  nlattr head{};
-  head.nla_type = attribute;
-  append(&head, sizeof head);
+nlattr* Batch::open_attribute(std::uint16_t attribute) {
+  nlattr* const start = ::nla_nest_start(current(), attribute);
+  if (start == nullptr) require_room(-NLE_NOMEM);
   return start;
 }
 
-void Batch::close_attribute(std::size_t start) {
-  const auto length = static_cast<std::uint16_t>(bytes_.size() - start);
-  std::memcpy(bytes_.data() + start + offsetof(nlattr, nla_len), &length, sizeof length);
-}
+void Batch::close_attribute(nlattr* start) { require_room(::nla_nest_end(current(), start)); }
 
 void Batch::put(std::uint16_t attribute, BytesView value) {
-  nlattr head{};
-  head.nla_type = attribute;
-  head.nla_len = static_cast<std::uint16_t>(sizeof head + value.size());
-  append(&head, sizeof head);
-  append(value.data(), value.size());
+  require_room(::nla_put(current(), attribute, static_cast<int>(value.size()), value.data()));
 }
 
 void Batch::put_text(std::uint16_t attribute, std::string_view text) {
-  const std::string terminated{text};
-  put(attribute, {reinterpret_cast<const std::uint8_t*>(terminated.c_str()), terminated.size() + 1});
+  require_room(::nla_put_string(current(), attribute, std::string{text}.c_str()));
 }
 
 BytesView Batch::finish(std::uint32_t first_sequence) {
-  for (std::size_t i = 0; i < starts_.size(); ++i) {
-    const bool last = i + 1 == starts_.size();
-    nlmsghdr head;
-    std::memcpy(&head, bytes_.data() + starts_[i], sizeof head);
-    head.nlmsg_len = static_cast<std::uint32_t>((last ? bytes_.size() : starts_[i + 1]) - starts_[i]);
-    head.nlmsg_seq = first_sequence + static_cast<std::uint32_t>(i);
-    if (last) head.nlmsg_flags |= NLM_F_ACK;
-    std::memcpy(bytes_.data() + starts_[i], &head, sizeof head);
+  joined_.clear();
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    nlmsghdr* const head = ::nlmsg_hdr(messages_[i].get());
+    head->nlmsg_seq = first_sequence + static_cast<std::uint32_t>(i);
+    if (i + 1 == messages_.size()) head->nlmsg_flags |= NLM_F_ACK;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(head);
+    joined_.insert(joined_.end(), bytes, bytes + head->nlmsg_len);
+    joined_.resize(NLMSG_ALIGN(joined_.size()));
   }
-  return bytes_;
+  return joined_;
 }
 
 std::optional<BytesView> find_attribute(BytesView bytes, std::uint16_t wanted) {
-  std::optional<BytesView> found;
-  for_each_attribute(bytes, [&](std::uint16_t type, BytesView value) {
-    if (type == wanted && !found) found = value;
-  });
-  return found;
+  const auto* found = ::nla_find(reinterpret_cast<const nlattr*>(bytes.data()), static_cast<int>(bytes.size()), wanted);
+  if (found == nullptr) return std::nullopt;
+  return bytes_of(found);
 }
 
 std::string text_of(BytesView bytes) {

@@ -10,16 +10,18 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/kernel/netlink/handles.hpp"
+
 namespace sovirt::netlink {
 
 using Bytes = std::vector<std::uint8_t>;
 using BytesView = std::span<const std::uint8_t>;
 
-// rtnetlink messages laid one behind the other, to be sent as one datagram. Written here and not with libnl,
-// whose message is a datagram of its own: what must happen together could not be sent together.
+// rtnetlink messages of libnl, joined to be sent as one datagram: libnl sends each in a datagram of its own, and what
+// must happen together could come apart there.
 class Batch {
  public:
-  // Begins a message; every attribute put afterwards is its.
+  // Begins a message; every attribute put afterwards is its. All throw Error{invalid} if it does not fit in a page.
   template <class Header>
   void begin(std::uint16_t type, std::uint16_t flags, const Header& header) {
     begin_message(type, flags);
@@ -36,39 +38,27 @@ class Batch {
   // An attribute whose value is what `fill` puts (and appends).
   template <class Fill>
   void nest(std::uint16_t attribute, Fill fill) {
-    const std::size_t start = open_attribute(attribute);
+    nlattr* const start = open_attribute(attribute);
     fill();
     close_attribute(start);
   }
   void append(const void* data, std::size_t size);  // raw, padded to 4 bytes
 
-  std::size_t count() const noexcept { return starts_.size(); }
+  std::size_t count() const noexcept { return messages_.size(); }
   // Numbers the messages from `first_sequence` on; only the last asks for an acknowledgement (errors come anyway).
   BytesView finish(std::uint32_t first_sequence);
 
  private:
   void begin_message(std::uint16_t type, std::uint16_t flags);
-  std::size_t open_attribute(std::uint16_t attribute);
-  void close_attribute(std::size_t start);
+  nlattr* open_attribute(std::uint16_t attribute);
+  void close_attribute(nlattr* start);
+  nl_msg* current() const noexcept { return messages_.back().get(); }
 
-  Bytes bytes_;
-  std::vector<std::size_t> starts_;
+  std::vector<MessagePtr> messages_;
+  Bytes joined_;
 };
 
-// The attributes of a message or of a nested attribute, checked for length while they are walked.
-template <class Visit>
-void for_each_attribute(BytesView bytes, Visit visit) {
-  while (bytes.size() >= sizeof(nlattr)) {
-    nlattr head;
-    std::memcpy(&head, bytes.data(), sizeof head);
-    if (head.nla_len < sizeof head || head.nla_len > bytes.size()) return;
-    visit(static_cast<std::uint16_t>(head.nla_type & NLA_TYPE_MASK), bytes.subspan(sizeof head, head.nla_len - sizeof head));
-    const std::size_t step = NLA_ALIGN(head.nla_len);
-    if (step >= bytes.size()) return;
-    bytes = bytes.subspan(step);
-  }
-}
-std::optional<BytesView> find_attribute(BytesView bytes, std::uint16_t wanted);
+std::optional<BytesView> find_attribute(BytesView bytes, std::uint16_t wanted);  // the first of that type
 
 // The value at the front of the bytes; zero where there are too few.
 template <class Value>

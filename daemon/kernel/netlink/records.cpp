@@ -9,25 +9,60 @@
 #include <array>
 #include <cerrno>
 
+#include "daemon/kernel/netlink/attributes.hpp"
+
 namespace sovirt::netlink {
 namespace {
 
 constexpr std::string_view mark_prefix = "sovirt:";
 
-std::string first_mark(BytesView properties) {
-  std::string mark;
-  for_each_attribute(properties, [&](std::uint16_t type, BytesView value) {
-    if (type == IFLA_ALT_IFNAME && mark.empty()) mark = mark_of(text_of(value));
-  });
-  return mark;
+constexpr auto link_policy = [] {
+  Policy<IFLA_MAX> policy{};
+  policy[IFLA_IFNAME] = {NLA_STRING, 0, IFNAMSIZ};
+  policy[IFLA_MTU].type = NLA_U32;
+  policy[IFLA_MASTER].type = NLA_U32;
+  policy[IFLA_LINK].type = NLA_U32;
+  policy[IFLA_LINKINFO].type = NLA_NESTED;
+  policy[IFLA_PROP_LIST].type = NLA_NESTED;
+  return policy;
+}();
+
+constexpr auto info_policy = [] {
+  Policy<IFLA_INFO_MAX> policy{};
+  policy[IFLA_INFO_KIND].type = NLA_STRING;
+  policy[IFLA_INFO_DATA].type = NLA_NESTED;
+  return policy;
+}();
+
+constexpr auto bridge_policy = [] {
+  Policy<IFLA_BR_MAX> policy{};
+  policy[IFLA_BR_STP_STATE].type = NLA_U32;
+  return policy;
+}();
+
+constexpr auto address_policy = [] {
+  Policy<IFA_MAX> policy{};
+  policy[IFA_PROTO].type = NLA_U8;
+  return policy;
+}();
+
+// A link has as many altnames as it likes: a table has room for one of a type.
+std::string first_mark(const nlattr* properties) {
+  const nlattr* property = nullptr;
+  int left = 0;
+  nla_for_each_nested(property, properties, left) {
+    if (::nla_type(property) != IFLA_ALT_IFNAME) continue;
+    if (auto mark = mark_of(text_of(bytes_of(property))); !mark.empty()) return mark;
+  }
+  return {};
 }
 
-void read_kind(BytesView info, LinkState& state) {
-  if (const auto kind = find_attribute(info, IFLA_INFO_KIND)) state.kind = text_of(*kind);
-  if (state.kind != "bridge") return;
-  const auto data = find_attribute(info, IFLA_INFO_DATA);
-  if (!data) return;
-  if (const auto stp = find_attribute(*data, IFLA_BR_STP_STATE)) state.stp = value_of<std::uint32_t>(*stp) != 0;
+void read_kind(nlattr* link_info, LinkState& state) {
+  const Attributes<IFLA_INFO_MAX> info{link_info, info_policy};
+  if (const auto* kind = info[IFLA_INFO_KIND]) state.kind = ::nla_get_string(kind);
+  if (state.kind != "bridge" || !info[IFLA_INFO_DATA]) return;
+  const Attributes<IFLA_BR_MAX> bridge{info[IFLA_INFO_DATA], bridge_policy};
+  if (const auto* stp = bridge[IFLA_BR_STP_STATE]) state.stp = ::nla_get_u32(stp) != 0;
 }
 
 template <std::size_t size>
@@ -37,7 +72,10 @@ std::array<std::uint8_t, size> array_of(BytesView value) {
   return out;
 }
 
-std::optional<IpAddress> address_of(int family, BytesView value) {
+// nullopt: not there, or not of a length that an address has.
+std::optional<IpAddress> address_of(int family, const nlattr* attribute) {
+  if (attribute == nullptr) return std::nullopt;
+  const BytesView value = bytes_of(attribute);
   if (family == AF_INET && value.size() == 4) return IpAddress::v4(array_of<4>(value));
   if (family == AF_INET6 && value.size() == 16) return IpAddress::v6(array_of<16>(value));
   return std::nullopt;
@@ -64,33 +102,25 @@ LinkRecord read_link(BytesView payload) {
   state.ifindex = head.ifi_index;
   state.up = (head.ifi_flags & IFF_UP) != 0;
   state.carrier = (head.ifi_flags & IFF_LOWER_UP) != 0;
-  for_each_attribute(attributes_behind<ifinfomsg>(payload), [&](std::uint16_t type, BytesView value) {
-    switch (type) {
-      case IFLA_IFNAME: state.name = text_of(value); break;
-      case IFLA_ADDRESS: if (value.size() == 6) state.mac = Mac{array_of<6>(value)}; break;
-      case IFLA_MTU: state.mtu = value_of<std::uint32_t>(value); break;
-      case IFLA_MASTER: state.master = value_of<int>(value); break;
-      case IFLA_LINK: record.peer = value_of<int>(value); break;
-      case IFLA_LINKINFO: read_kind(value, state); break;
-      case IFLA_PROP_LIST: state.mark = first_mark(value); break;
-      default: break;
-    }
-  });
+  const Attributes<IFLA_MAX> said{attributes_behind<ifinfomsg>(payload), link_policy};
+  if (const auto* name = said[IFLA_IFNAME]) state.name = ::nla_get_string(name);
+  if (const auto* mac = said[IFLA_ADDRESS]; mac && ::nla_len(mac) == 6) state.mac = Mac{array_of<6>(bytes_of(mac))};
+  if (const auto* mtu = said[IFLA_MTU]) state.mtu = ::nla_get_u32(mtu);
+  if (const auto* master = said[IFLA_MASTER]) state.master = ::nla_get_s32(master);
+  if (const auto* peer = said[IFLA_LINK]) record.peer = ::nla_get_s32(peer);
+  if (auto* info = said[IFLA_LINKINFO]) read_kind(info, state);
+  if (const auto* properties = said[IFLA_PROP_LIST]) state.mark = first_mark(properties);
   return record;
 }
 
 std::optional<AddressRecord> read_address(BytesView payload) {
   const auto head = value_of<ifaddrmsg>(payload);
-  std::optional<IpAddress> address, local;
-  std::uint8_t protocol = 0;
-  for_each_attribute(attributes_behind<ifaddrmsg>(payload), [&](std::uint16_t type, BytesView value) {
-    if (type == IFA_ADDRESS) address = address_of(head.ifa_family, value);
-    if (type == IFA_LOCAL) local = address_of(head.ifa_family, value);  // our end; IFA_ADDRESS may be a peer's
-    if (type == IFA_PROTO) protocol = value_of<std::uint8_t>(value);
-  });
-  const auto ours = local ? local : address;
-  if (!ours || protocol == IFAPROT_KERNEL_LL) return std::nullopt;
-  return AddressRecord{static_cast<int>(head.ifa_index), Cidr{*ours, head.ifa_prefixlen}};
+  const Attributes<IFA_MAX> said{attributes_behind<ifaddrmsg>(payload), address_policy};
+  if (const auto* protocol = said[IFA_PROTO]; protocol && ::nla_get_u8(protocol) == IFAPROT_KERNEL_LL) return std::nullopt;
+  auto address = address_of(head.ifa_family, said[IFA_LOCAL]);  // our end; IFA_ADDRESS may be a peer's
+  if (!address) address = address_of(head.ifa_family, said[IFA_ADDRESS]);
+  if (!address) return std::nullopt;
+  return AddressRecord{static_cast<int>(head.ifa_index), Cidr{*address, head.ifa_prefixlen}};
 }
 
 void put_get_link(Batch& batch, std::string_view name) {
