@@ -1,15 +1,16 @@
 #pragma once
-#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "daemon/base/error.hpp"
-#include "daemon/base/unique_fd.hpp"
+#include "daemon/kernel/netlink/handles.hpp"
 #include "daemon/kernel/netlink/message.hpp"
 
 namespace sovirt::netlink {
+
+struct Datagram;
 
 // What the kernel said to one message of a batch.
 struct Outcome {
@@ -35,13 +36,12 @@ class Socket {
   Dump dump(Batch& batch, const char* name);
 
  private:
+  std::uint32_t take_sequence(std::size_t count);  // the first of `count` numbers that follow each other
   void send(BytesView bytes);
-  BytesView receive();
+  Datagram next();
   bool read_dump(std::uint32_t sequence, const char* name, Dump& out);  // false: interrupted
 
-  unique_fd fd_;
-  std::uint32_t sequence_ = 0;
-  std::unique_ptr<std::uint8_t[]> buffer_;
+  SocketPtr socket_;
 };
 
 // Sockets of one namespace, as many as there were callers at the same time: no caller waits for another's exchange.
