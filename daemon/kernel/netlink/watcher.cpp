@@ -1,8 +1,9 @@
 #include "daemon/kernel/netlink/watcher.hpp"
 
 #include <linux/if_addr.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <netlink/errno.h>
+#include <netlink/socket.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -11,30 +12,35 @@
 #include <system_error>
 #include <thread>
 
-#include "daemon/base/error.hpp"
-#include "daemon/kernel/netlink/message.hpp"
+#include "daemon/base/unique_fd.hpp"
+#include "daemon/kernel/netlink/connection.hpp"
 
 namespace sovirt::netlink {
 namespace {
 
-constexpr std::size_t buffer_size = 32768;
 // Room for a few thousand messages: a host that starts hundreds of containers at once makes bursts.
 constexpr int kernel_queue = 4 << 20;
 
-unique_fd subscribe() {
-  unique_fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
-  if (!fd) throw errno_error("socket", "NETLINK_ROUTE");
-  // Beyond rmem_max only with CAP_NET_ADMIN over the initial namespace; without, what the host allows.
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kernel_queue, sizeof kernel_queue) != 0)
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kernel_queue, sizeof kernel_queue);
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw errno_error("bind", "netlink groups");
-  return fd;
+// libnl goes up to rmem_max only. Beyond it needs CAP_NET_ADMIN over the initial namespace; without, what the host allows.
+void enlarge_queue(nl_sock* socket) {
+  if (::setsockopt(::nl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &kernel_queue, sizeof kernel_queue) != 0)
+    ::nl_socket_set_buffer_size(socket, kernel_queue, 0);
 }
 
-std::optional<LinkEvent> read_event(std::uint16_t type, BytesView payload) {
+SocketPtr subscribe() {
+  SocketPtr socket = connect_route();
+  enlarge_queue(socket.get());
+  errno = 0;
+  int code = ::nl_socket_set_nonblocking(socket.get());
+  if (code < 0) throw library_error("nl_socket_set_nonblocking", code, errno);
+  code = ::nl_socket_add_memberships(socket.get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NONE);
+  if (code < 0) throw library_error("nl_socket_add_memberships", code, errno);
+  return socket;
+}
+
+std::optional<LinkEvent> read_event(const nlmsghdr& message) {
+  const BytesView payload = payload_of(message);
+  const int type = message.nlmsg_type;
   LinkEvent event;
   if (type == RTM_NEWADDR || type == RTM_DELADDR) {
     event.ifindex = static_cast<int>(value_of<ifaddrmsg>(payload).ifa_index);
@@ -53,13 +59,13 @@ std::optional<LinkEvent> read_event(std::uint16_t type, BytesView payload) {
 class Subscription {
  public:
   explicit Subscription(NetworkKernel::Listener listener)
-      : socket_(subscribe()), stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(std::move(listener)), buffer_(buffer_size) {
+      : socket_(subscribe()), stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(std::move(listener)) {
     if (!stop_) throw errno_error("eventfd");
   }
   void stop() const noexcept { ::eventfd_write(stop_.get(), 1); }
 
   void run() {
-    pollfd wait[] = {{stop_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}};
+    pollfd wait[] = {{stop_.get(), POLLIN, 0}, {::nl_socket_get_fd(socket_.get()), POLLIN, 0}};
     for (;;) {
       if (::poll(wait, 2, -1) < 0 && errno != EINTR) return;
       if (stopped() || !drain()) return;
@@ -75,36 +81,31 @@ class Subscription {
   // false: stopped, or the socket is of no use any more.
   bool drain() {
     for (;;) {
-      const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), 0);
-      if (got >= 0) {
-        if (!deliver({buffer_.data(), static_cast<std::size_t>(got)})) return false;
-      } else if (errno == ENOBUFS) {
-        listener_({}, true);
-      } else if (errno != EINTR) {
-        return errno == EAGAIN;
+      const Datagram datagram = receive(socket_.get());
+      if (datagram.size > 0) {
+        if (!deliver(datagram)) return false;
+      } else if (datagram.size == -NLE_NOMEM || datagram.size == -NLE_MSG_TRUNC) {
+        listener_({}, true);  // ENOBUFS is NLE_NOMEM to libnl
+      } else {
+        return datagram.size == -NLE_AGAIN;
       }
       if (stopped()) return false;
     }
   }
 
-  bool deliver(BytesView bytes) {
-    while (bytes.size() >= sizeof(nlmsghdr)) {
-      const auto head = value_of<nlmsghdr>(bytes);
-      if (head.nlmsg_len < sizeof head || head.nlmsg_len > bytes.size()) return true;
-      const auto event = read_event(head.nlmsg_type, bytes.subspan(sizeof head, head.nlmsg_len - sizeof head));
-      if (event) listener_(*event, false);
-      if (stopped()) return false;
-      const std::size_t step = NLMSG_ALIGN(head.nlmsg_len);
-      if (step >= bytes.size()) return true;
-      bytes = bytes.subspan(step);
-    }
-    return true;
+  bool deliver(const Datagram& datagram) {
+    bool going = true;
+    for_each_message(datagram, [&](const nlmsghdr& message) {
+      if (!going) return;
+      if (const auto event = read_event(message)) listener_(*event, false);
+      going = !stopped();
+    });
+    return going;
   }
 
-  unique_fd socket_;
+  SocketPtr socket_;
   unique_fd stop_;
   NetworkKernel::Listener listener_;
-  Bytes buffer_;
 };
 
 // Ends the thread when it dies: after that the listener is not called again.
