@@ -47,8 +47,8 @@ void Reconciler::stop() {
 
 void Reconciler::look_at(const std::string& uid) {
   const std::lock_guard lock(mutex_);
-  due_.try_emplace(uid, Clock::now() + settle);
-  wake_.notify_one();
+  // Of a burst only the first wakes the thread: it competes with the very start that the burst comes from.
+  if (due_.try_emplace(uid, Clock::now() + settle).second) wake_.notify_one();
 }
 
 void Reconciler::heard(const LinkEvent& event, bool lost) {
