@@ -217,7 +217,8 @@ std::shared_ptr<void> HostService::on_event(std::function<void()> listener) { re
 
 Json HostService::host() { return kernel_.host.report(); }
 Json HostService::restore_report() { return restore_.report(); }
-bool HostService::restore_finished() { return restore_.finished(); }
+// A damaged database restores nothing: nobody should wait for it.
+bool HostService::restore_finished() { return !store_.healthy() || restore_.finished(); }
 
 Json HostService::stop_all_containers(const ChangeContext& context) {
   std::vector<EntryPtr> running;
