@@ -104,8 +104,7 @@ void Bridges::plan_addresses(const Resource& wanted, const LinkState* link, Plan
 void Bridges::plan_ports(const Resource& wanted, const LinkState* link, Plan& plan) const {
   const unsigned mtu = read_bridge_spec(wanted.spec).mtu;
   for (const EntryPtr& entry : catalog_.dependents(wanted.uid)) {
-    const std::string& state = entry->runtime.state;
-    if (state != "running" && state != "frozen") continue;
+    if (!entry->runtime.alive()) continue;
     const ContainerSpec spec = read_container_spec(entry->resource.spec);
     for (std::size_t index = 0; index < spec.nics.size(); ++index) {
       if (spec.nics[index].bridge != wanted.name) continue;

@@ -18,8 +18,6 @@ Json exit_json(const std::optional<ExitStatus>& exit) {
   return {{"code", or_null(exit->code)}, {"signal", or_null(exit->signal)}, {"at", rfc3339(exit->at)}};
 }
 
-bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
-
 Json usage_json(CgroupTree& cgroups, const std::string& group) {
   try {
     const CgroupUsage usage = cgroups.usage(group);
@@ -39,7 +37,7 @@ Json usage_json(CgroupTree& cgroups, const std::string& group) {
 Json Containers::nics_status(const Entry& entry) const {
   const Json& wanted = entry.resource.spec.at("nics");
   std::vector<LinkState> links;
-  if (lives(entry.runtime) && entry.resource.spec.at("isolation") == "container" && !wanted.empty()) {
+  if (entry.runtime.alive() && entry.resource.spec.at("isolation") == "container" && !wanted.empty()) {
     const std::lock_guard lock(seen_mutex_);
     Seen& seen = seen_[entry.resource.uid];
     const auto time = std::chrono::steady_clock::now();
@@ -74,7 +72,7 @@ Json Containers::nics_status(const Entry& entry) const {
 
 Json Containers::status(const Entry& entry) const {
   const RuntimeRow& runtime = entry.runtime;
-  const bool alive = lives(runtime);
+  const bool alive = runtime.alive();
   const std::string group = container_group(entry.resource.name, entry.resource.uid);
   Json nics = nics_status(entry);
   Json addresses = Json::array();

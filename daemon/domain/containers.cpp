@@ -72,7 +72,7 @@ void Containers::check_update(const Entry& before, const Resource& wanted) const
   std::vector<FieldError> fields;
   if (before.resource.spec.at("image") != wanted.spec.at("image"))
     fields.push_back({"/image", "immutable", "a container keeps the image it was made from"});
-  const bool lives = before.runtime.state == "running" || before.runtime.state == "frozen";
+  const bool lives = before.runtime.alive();
   for (const char* field : start_fields)
     if (lives && before.resource.spec.at(field) != wanted.spec.at(field))
       fields.push_back({std::string{"/"} + field, "running", "cannot change while the container runs"});
@@ -92,7 +92,7 @@ Plan Containers::plan_create(const Resource& container) const {
 
 Plan Containers::plan_update(const Entry& before, const Resource& wanted) const {
   Plan plan;
-  const bool lives = before.runtime.state == "running" || before.runtime.state == "frozen";
+  const bool lives = before.runtime.alive();
   const Json from = before.resource.spec.at("limits");
   const Json to = wanted.spec.at("limits");
   if (lives && from != to)

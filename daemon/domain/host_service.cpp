@@ -25,8 +25,6 @@ std::vector<Claim> claims_of(const Resource& resource) {
   return {};
 }
 
-bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
-
 }  // namespace
 
 HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Places places)
@@ -141,7 +139,7 @@ ChangeResult HostService::restart(std::string_view name, std::optional<std::chro
 
 void HostService::kill(std::string_view name, int signal, const ChangeContext&) {
   const EntryPtr entry = catalog_.need(Kind::container, name);
-  if (!lives(entry->runtime))
+  if (!entry->runtime.alive())
     throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint("start it first");
   kernel_.launcher.signal(entry->resource.uid, signal);
 }
@@ -223,7 +221,7 @@ bool HostService::restore_finished() { return !store_.healthy() || restore_.fini
 Json HostService::stop_all_containers(const ChangeContext& context) {
   std::vector<EntryPtr> running;
   for (const EntryPtr& entry : catalog_.all(Kind::container))
-    if (lives(entry->runtime)) running.push_back(entry);
+    if (entry->runtime.alive()) running.push_back(entry);
   std::stable_sort(running.begin(), running.end(), [](const EntryPtr& a, const EntryPtr& b) {
     return a->resource.spec.at("boot_priority").get<int>() > b->resource.spec.at("boot_priority").get<int>();
   });

@@ -9,8 +9,6 @@
 namespace sovirt {
 namespace {
 
-bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
-
 // If-Match and create-only. The store checks the revision again inside its transaction.
 void check_preconditions(const EntryPtr& before, Kind kind, std::string_view name, const ChangeContext& context) {
   const std::string ref = object_ref(kind, name);
@@ -210,7 +208,7 @@ ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeC
   const EntryPtr entry = catalog_.need(kind, name);
   check_preconditions(entry, kind, name, context);
   const std::string ref = object_ref(kind, name);
-  if (kind == Kind::container && lives(entry->runtime))
+  if (kind == Kind::container && entry->runtime.alive())
     throw Error{Code::conflict, ref + " is " + entry->runtime.state}.with_hint("stop it first");
   std::vector<std::string> users;
   for (const EntryPtr& user : catalog_.dependents(entry->resource.uid))

@@ -5,8 +5,6 @@
 namespace sovirt {
 namespace {
 
-bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
-
 Json exit_data(const std::optional<ExitStatus>& exit) {
   Json data{{"code", nullptr}, {"signal", nullptr}};
   if (exit && exit->code) data["code"] = *exit->code;
@@ -37,7 +35,7 @@ Plan Lifecycle::set_state(std::string_view name, const StateRequest& request, co
       if (state == "running") return {};
       return state == "frozen" ? freeze(entry, false, context) : start(entry, context);
     case Desired::stopped:
-      return lives(entry->runtime) || state == "failed" ? stop(entry, request, context, false) : Plan{};
+      return entry->runtime.alive() || state == "failed" ? stop(entry, request, context, false) : Plan{};
     case Desired::frozen:
       if (state == "frozen") return {};
       if (state != "running")
@@ -52,7 +50,7 @@ Plan Lifecycle::restart(std::string_view name, std::optional<std::chrono::second
   const auto guard = locks_.lock({object_ref(Kind::container, name)});
   EntryPtr entry = locked_entry(name, context);
   Plan whole;
-  if (lives(entry->runtime)) whole = stop(entry, {Desired::stopped, false, timeout}, context, false);
+  if (entry->runtime.alive()) whole = stop(entry, {Desired::stopped, false, timeout}, context, false);
   entry = catalog_.need(Kind::container, name);
   for (Step& step : start(entry, context).steps) whole.steps.push_back(std::move(step));
   return whole;
@@ -108,7 +106,7 @@ Plan Lifecycle::freeze(const EntryPtr& entry, bool frozen, const ChangeContext& 
 void Lifecycle::stop_for_shutdown(const std::string& name, const Actor& actor) {
   const auto guard = locks_.lock({object_ref(Kind::container, name)});
   const EntryPtr entry = catalog_.find(Kind::container, name);
-  if (!entry || !lives(entry->runtime)) return;
+  if (!entry || !entry->runtime.alive()) return;
   ChangeContext context;
   context.actor = actor;
   stop(entry, {Desired::stopped, false, std::nullopt}, context, true);
@@ -119,7 +117,7 @@ void Lifecycle::collect_ended(std::string_view uid, const std::optional<ExitStat
   if (!known) return;
   const auto guard = locks_.lock({object_ref(Kind::container, known->resource.name)});
   const EntryPtr entry = catalog_.find_uid(uid);
-  if (!entry || !lives(entry->runtime)) return;
+  if (!entry || !entry->runtime.alive()) return;
   const auto report = kernel_.launcher.report(uid);
   if (report && report->running) return;  // started again before this end was looked at
   RuntimeRow runtime = entry->runtime;
@@ -138,7 +136,7 @@ void Lifecycle::record_failure(std::string_view uid, const Error& error, const A
   if (!known) return;
   const auto guard = locks_.lock({object_ref(Kind::container, known->resource.name)});
   const EntryPtr entry = catalog_.find_uid(uid);
-  if (!entry || lives(entry->runtime)) return;
+  if (!entry || entry->runtime.alive()) return;
   Commit commit;
   commit.runtime = entry->runtime;
   commit.runtime->state = "failed";

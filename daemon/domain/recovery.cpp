@@ -14,8 +14,6 @@ namespace {
 constexpr const char* boot_key = "boot_id";
 
 Actor the_start() { return {0, ::getpid(), "recovery"}; }
-bool lives(const RuntimeRow& runtime) { return runtime.state == "running" || runtime.state == "frozen"; }
-
 }  // namespace
 
 bool Recovery::run(const std::vector<JournalRow>& open_journal, Store& store) {
@@ -42,7 +40,7 @@ void Recovery::quietly(std::string_view what, const std::string& of, const std::
 // boot id that only a test changed may still have processes: they are taken down like orphans.
 void Recovery::after_boot() {
   for (const EntryPtr& container : catalog_.all(Kind::container)) {
-    if (!lives(container->runtime)) continue;
+    if (!container->runtime.alive()) continue;
     Commit commit;
     commit.runtime = container->runtime;
     commit.runtime->state = "stopped";
@@ -55,7 +53,7 @@ void Recovery::after_boot() {
 
 void Recovery::adopt() {
   for (const EntryPtr& container : catalog_.all(Kind::container)) {
-    if (!lives(container->runtime)) continue;
+    if (!container->runtime.alive()) continue;
     const std::string& uid = container->resource.uid;
     quietly("cannot adopt", object_ref(Kind::container, container->resource.name), [&] {
       const auto report = kernel_.launcher.report(uid);
@@ -81,7 +79,7 @@ void Recovery::collect_orphans() {
 void Recovery::collect_groups() {
   std::set<std::string> wanted;
   for (const EntryPtr& container : catalog_.all(Kind::container))
-    if (lives(container->runtime)) wanted.insert(container_group(container->resource.name, container->resource.uid));
+    if (container->runtime.alive()) wanted.insert(container_group(container->resource.name, container->resource.uid));
   for (const std::string& group : kernel_.cgroups.groups()) {
     if (is_launcher_group(group) || wanted.count(group) != 0) continue;
     quietly("cannot remove a group", group, [&] {
@@ -94,7 +92,7 @@ void Recovery::collect_groups() {
 void Recovery::collect_files() {
   for (const std::string& uid : kernel_.launcher.known()) {
     const EntryPtr container = catalog_.find_uid(uid);
-    if (!container || !lives(container->runtime)) quietly("cannot forget", uid, [&] { kernel_.launcher.forget(uid); });
+    if (!container || !container->runtime.alive()) quietly("cannot forget", uid, [&] { kernel_.launcher.forget(uid); });
   }
   const std::string containers = places_.state_dir + "/containers";
   for (const std::string& uid : kernel_.roots.directories(containers))

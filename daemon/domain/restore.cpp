@@ -14,6 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr const char* report_key = "restore_report";
+constexpr std::size_t starters_per_core = 3;  // a start waits for the disk and for RCU more than it computes
 
 Actor the_boot() { return {0, ::getpid(), "restore"}; }
 
@@ -116,7 +117,7 @@ bool Restore::wanted(const Entry& entry) {
 void Restore::restore_containers() {
   std::map<int, std::vector<EntryPtr>> groups;
   for (const EntryPtr& container : catalog_.all(Kind::container)) {
-    if (container->runtime.state == "running" || container->runtime.state == "frozen") continue;
+    if (container->runtime.alive()) continue;
     if (wanted(*container))
       groups[read_container_spec(container->resource.spec).boot_priority].push_back(container);
     else
@@ -136,7 +137,7 @@ void Restore::start_group(const std::vector<EntryPtr>& group) {
   const auto work = [&] {
     for (std::size_t index = next++; index < group.size(); index = next++) start_one(group[index]);
   };
-  const std::size_t count = std::min<std::size_t>(group.size(), std::max(2U, std::thread::hardware_concurrency()));
+  const std::size_t count = std::min<std::size_t>(group.size(), starters_per_core * std::max(1U, std::thread::hardware_concurrency()));
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
   work();

@@ -37,6 +37,8 @@ struct RuntimeRow {
   std::optional<ExitStatus> exit;
   std::string failure;               // why `failed`
   bool ran_at_shutdown = false;      // recorded by the host's orderly stop
+
+  bool alive() const { return state == "running" || state == "frozen"; }  // has processes
 };
 
 struct Event {
