@@ -75,9 +75,13 @@ void run_init(const InitInput& input) noexcept {
 }
 
 void run_exec(const ExecInput& input) noexcept {
-  close_all_but({input.channel, input.init, input.stdio[0], input.stdio[1], input.stdio[2]});
+  close_all_but({input.channel, input.init, input.root, input.stdio[0], input.stdio[1], input.stdio[2]});
   const Reporter report{input.channel};
   report.must(::setns(input.init, static_cast<int>(input.namespaces)) == 0, "setns", "namespaces of the container");
+  // setns leads to the root of the mount namespace. Where the daemon itself runs in a chroot that is not init's root, but
+  // that of the host.
+  report.must(::fchdir(input.root) == 0 && ::chroot(".") == 0 && ::chdir("/") == 0, "chroot", "root of the container");
+  ::close(input.root);
   // Whatever it leaves behind while it runs stays below it in the process tree, so that a timeout finds all of it.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   execute(report, input.process, input.stdio, false);

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstdio>
 #include <cstring>
 
@@ -98,11 +99,22 @@ Cloned Cloner::clone_init(const std::vector<unique_fd>& fds) const {
   return {pid, 0, plan.namespaces};
 }
 
+// The root of the process behind a pidfd; its pid is in the fdinfo.
+static unique_fd root_of(int pidfd) {
+  const std::string info = read_text(("/proc/self/fdinfo/" + std::to_string(pidfd)).c_str());
+  const auto line = info.find("Pid:");
+  const std::string pid = line == std::string::npos ? "0" : std::to_string(std::atoi(info.c_str() + line + 4));
+  unique_fd root{::open(("/proc/" + pid + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!root) throw errno_error("open", "/proc/" + pid + "/root");
+  return root;
+}
+
 Cloned Cloner::clone_exec(const CloneExec& request, const std::vector<unique_fd>& fds) const {
   const TrimAtEnd trim;
   const ProcessPlan process = read_process(read_text(fd_at(fds, 0)));
   const std::uint64_t inside = request.namespaces & ~std::uint64_t{CLONE_NEWPID};
-  child::ExecInput input{process, fd_at(fds, 2), fd_at(fds, 1), inside,
+  const unique_fd root = root_of(fd_at(fds, 1));
+  child::ExecInput input{process, fd_at(fds, 2), fd_at(fds, 1), root.get(), inside,
                          {fd_at(fds, 3), fd_at(fds, 4), fd_at(fds, 5)}};
   // Concerns the children of this process only, and only those cloned from now on.
   if ((request.namespaces & CLONE_NEWPID) && ::setns(input.init, CLONE_NEWPID) < 0) throw errno_error("setns", "pid namespace");
