@@ -60,7 +60,6 @@ void Containers::prepare(const Resource& container, Scratch& scratch) const {
   input.command = resolve_command(spec, scratch.rootfs.get(), container.name);
   const std::string group = container_group(container.name, container.uid);
   input.cgroups_path = kernel_.cgroups.path(group);
-  input.cgroup_v1_mounts = kernel_.cgroups.needs_attach();
   if (spec.isolation == Isolation::container)
     kernel_.roots.write(scratch.rootfs.get(), hosts_files(input.hostname, spec));
   scratch.launch_spec = {container.uid, container.name, oci_config(input).dump(), group, spec.isolation,

@@ -12,7 +12,6 @@ struct OciInput {
   std::vector<std::string> command;      // resolved; empty: chroot that only holds its mounts
   std::string hostname;
   std::string cgroups_path;
-  bool cgroup_v1_mounts = false;         // the host's hierarchies, to be shown in the container below its own groups
 };
 
 // OCI runtime specification 1.1 config.json for sovirt-launch (and any other runtime).
