@@ -9,15 +9,27 @@ namespace sovirt {
 namespace {
 
 constexpr std::size_t longest_interface_name = 15;  // IFNAMSIZ without its NUL
-constexpr std::size_t longest_name = 63;            // a DNS label, so that a name can be a host's
-constexpr std::array all_kinds{Kind::bridge, Kind::container, Kind::image};
+constexpr std::size_t longest_label = 63;           // a DNS label, so that a name can be a host's
+
+struct KindNames {
+  Kind kind;
+  std::string_view text, plural;
+  std::size_t longest;
+};
+constexpr std::array kinds{
+    KindNames{Kind::bridge, "bridge", "bridges", longest_interface_name},
+    KindNames{Kind::container, "container", "containers", longest_label},
+    KindNames{Kind::image, "image", "images", longest_label},
+};
+
+const KindNames& names_of(Kind kind) noexcept {
+  for (const KindNames& names : kinds)
+    if (names.kind == kind) return names;
+  return kinds.front();  // a kind without a row cannot be made
+}
 
 bool first_letter(char c) noexcept { return c >= 'a' && c <= 'z'; }
 bool name_letter(char c) noexcept { return first_letter(c) || (c >= '0' && c <= '9') || c == '-'; }
-
-std::size_t longest_for(Kind kind) noexcept {
-  return kind == Kind::bridge ? longest_interface_name : longest_name;
-}
 
 // The character as a reader can see it, for bytes a terminal would swallow too.
 std::string shown(char c) {
@@ -42,40 +54,35 @@ std::string what_is_wrong(Kind kind, std::string_view name) {
   for (const char c : name)
     if (!name_letter(c)) return quoted(name) + ": " + shown(c) + " is not allowed in a name, only a-z, 0-9 and -";
   if (!first_letter(name.front())) return quoted(name) + ": a name must begin with a-z";
-  const auto longest = std::to_string(longest_for(kind));
-  return quoted(name) + ": " + (kind == Kind::bridge ? "an interface name" : "a name") + " has at most " + longest +
+  const auto longest = std::to_string(longest_name(kind));
+  return quoted(name) + ": " + (longest_name(kind) == longest_interface_name ? "an interface name" : "a name") + " has at most " + longest +
          " bytes, this one " + std::to_string(name.size());
 }
 
 }  // namespace
 
-std::string_view kind_text(Kind kind) noexcept {
-  switch (kind) {
-    case Kind::bridge: return "bridge";
-    case Kind::container: return "container";
-    case Kind::image: return "image";
-  }
-  return "";
+const std::vector<Kind>& all_kinds() {
+  static const std::vector<Kind> all = [] {
+    std::vector<Kind> list;
+    for (const KindNames& names : kinds) list.push_back(names.kind);
+    return list;
+  }();
+  return all;
 }
 
-std::string_view kind_plural(Kind kind) noexcept {
-  switch (kind) {
-    case Kind::bridge: return "bridges";
-    case Kind::container: return "containers";
-    case Kind::image: return "images";
-  }
-  return "";
-}
+std::string_view kind_text(Kind kind) noexcept { return names_of(kind).text; }
+std::string_view kind_plural(Kind kind) noexcept { return names_of(kind).plural; }
+std::size_t longest_name(Kind kind) noexcept { return names_of(kind).longest; }
 
 bool kind_from_plural(std::string_view text, Kind& out) noexcept {
-  for (const Kind kind : all_kinds)
-    if (kind_plural(kind) == text) return out = kind, true;
+  for (const KindNames& names : kinds)
+    if (names.plural == text) return out = names.kind, true;
   return false;
 }
 
 bool kind_from_text(std::string_view text, Kind& out) noexcept {
-  for (const Kind kind : all_kinds)
-    if (kind_text(kind) == text) return out = kind, true;
+  for (const KindNames& names : kinds)
+    if (names.text == text) return out = names.kind, true;
   return false;
 }
 
@@ -87,7 +94,7 @@ bool valid_name(std::string_view name, std::size_t longest) noexcept {
 }
 
 void check_name(Kind kind, std::string_view name) {
-  if (!valid_name(name, longest_for(kind))) throw Error{Code::bad_name, what_is_wrong(kind, name)};
+  if (!valid_name(name, longest_name(kind))) throw Error{Code::bad_name, what_is_wrong(kind, name)};
 }
 
 std::string object_ref(Kind kind, std::string_view name) {

@@ -1,13 +1,16 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sovirt {
 
 enum class Kind { bridge, container, image };
+const std::vector<Kind>& all_kinds();
 
 std::string_view kind_text(Kind) noexcept;      // "bridge"
 std::string_view kind_plural(Kind) noexcept;    // "bridges", the path segment
+std::size_t longest_name(Kind) noexcept;        // bytes
 bool kind_from_plural(std::string_view, Kind& out) noexcept;
 bool kind_from_text(std::string_view, Kind& out) noexcept;
 

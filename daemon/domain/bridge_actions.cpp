@@ -84,7 +84,7 @@ Action replug_nic(NetworkKernel& network) {
 
 }  // namespace
 
-ActionTable Bridges::actions() const {
+ActionTable Bridges::actions() {
   return {{"bridge.create", create_bridge(network_)}, {"bridge.delete", delete_bridge(network_)},
           {"link.change", change_link(network_)},     {"address.add", add_address(network_)},
           {"address.remove", remove_address(network_)}, {"port.attach", attach_port(network_)},

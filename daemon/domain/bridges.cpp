@@ -30,7 +30,7 @@ void Bridges::complete(Resource& wanted, const Resource* before) const {
   if (!wanted.facts.contains("mac")) wanted.facts["mac"] = Mac::random_local().text();
 }
 
-std::vector<Claim> Bridges::claims(const Resource& bridge) {
+std::vector<Claim> Bridges::claims(const Resource& bridge) const {
   const BridgeSpec spec = read_bridge_spec(bridge.spec);
   std::vector<Claim> claims{{"mac", mac_of(bridge, spec)}, {"interface", bridge.name}};
   for (const Cidr& cidr : spec.addresses) {
@@ -42,7 +42,10 @@ std::vector<Claim> Bridges::claims(const Resource& bridge) {
   return claims;
 }
 
-void Bridges::check(const Resource& wanted) const {
+// Two bridges must not get overlapping subnets at the same time.
+std::vector<std::string> Bridges::lock_keys(const Json&) const { return {"bridges"}; }
+
+void Bridges::check(const Resource& wanted, const Entry*) const {
   const BridgeSpec spec = read_bridge_spec(wanted.spec);
   for (const EntryPtr& other : catalog_.all(Kind::bridge)) {
     if (other->resource.uid == wanted.uid) continue;
@@ -55,7 +58,7 @@ void Bridges::check(const Resource& wanted) const {
   }
 }
 
-Plan Bridges::plan(const Resource& wanted) const {
+Plan Bridges::plan(const Resource& wanted, const Entry*) const {
   const auto link = network_.find_link(wanted.name);
   if (link && link->mark != wanted.uid)
     throw Error{Code::conflict, "an interface named " + wanted.name + " exists and is not sovirt's: left untouched"}
@@ -126,6 +129,26 @@ Plan Bridges::plan_removal(const Resource& bridge) const {
   plan.forward = true;
   plan.add("bridge.delete", {{"name", bridge.name}, {"uid", bridge.uid}}, "delete bridge " + bridge.name, true);
   return plan;
+}
+
+Policy Bridges::policy(const Resource& bridge) const { return read_bridge_spec(bridge.spec).policy; }
+
+std::shared_ptr<void> Bridges::watch(Notice& notice) {
+  return network_.watch([this, &notice](const LinkEvent& event, bool lost) { heard(notice, event, lost); });
+}
+
+// A link is a bridge's own, or a port that a container has in one.
+void Bridges::heard(Notice& notice, const LinkEvent& event, bool lost) const {
+  if (lost || event.name.empty()) return notice.look_at_all(Kind::bridge);
+  if (const EntryPtr bridge = catalog_.find(Kind::bridge, event.name)) return notice.look_at(bridge->resource.uid);
+  if (!is_nic_host_name(event.name)) return;
+  for (const EntryPtr& container : catalog_.all(Kind::container)) {
+    if (event.name.compare(1, 12, uid_random(container->resource.uid)) != 0) continue;
+    for (const std::string& target : container->references) {
+      const EntryPtr bridge = catalog_.find_uid(target);
+      if (bridge && bridge->resource.kind == Kind::bridge) notice.look_at(target);
+    }
+  }
 }
 
 Json Bridges::status(const Entry& entry) const {

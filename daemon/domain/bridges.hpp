@@ -4,30 +4,34 @@
 
 #include "api/bridge.hpp"
 #include "daemon/domain/catalog.hpp"
-#include "daemon/domain/executor.hpp"
-#include "daemon/domain/plan.hpp"
+#include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
 
 namespace sovirt {
 
 // The bridge kind: spec, observation, difference. Reads the kernel; changes it only by the steps it plans.
-class Bridges {
+class Bridges final : public KindRules {
  public:
   Bridges(Catalog& catalog, NetworkKernel& network) : catalog_(catalog), network_(network) {}
 
-  // Fills facts (a generated MAC) and canonical spec. `before` is what is replaced, or nullptr.
-  void complete(Resource& wanted, const Resource* before) const;
-  static std::vector<Claim> claims(const Resource&);
-  void check(const Resource& wanted) const;            // subnets of other bridges; throws Error{duplicate}
+  Kind kind() const noexcept override { return Kind::bridge; }
+  void complete(Resource& wanted, const Resource* before) const override;  // facts: a generated MAC
+  std::vector<Claim> claims(const Resource&) const override;
+  std::vector<std::string> lock_keys(const Json& spec) const override;
+  void check(const Resource& wanted, const Entry* before) const override;  // subnets of other bridges: Error{duplicate}
 
-  // From what the kernel has to what the spec asks, running containers' ports included.
-  // Throws Error{conflict} where the name belongs to an interface that is not ours.
-  Plan plan(const Resource& wanted) const;
-  Plan plan_removal(const Resource&) const;
-  Json status(const Entry&) const;
-  ActionTable actions() const;
+  // Running containers' ports included. Throws Error{conflict} where the name belongs to an interface that is not ours.
+  Plan plan(const Resource& wanted, const Entry* before) const override;
+  Plan plan_removal(const Resource&) const override;
+  Json status(const Entry&) const override;
+  ActionTable actions() override;
+
+  bool reconciled() const noexcept override { return true; }
+  Policy policy(const Resource&) const override;
+  std::shared_ptr<void> watch(Notice&) override;
 
  private:
+  void heard(Notice&, const LinkEvent&, bool lost) const;
   void plan_link(const Resource&, const LinkState*, Plan&) const;
   void plan_addresses(const Resource&, const LinkState*, Plan&) const;
   void plan_ports(const Resource&, const LinkState*, Plan&) const;

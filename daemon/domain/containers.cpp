@@ -21,8 +21,6 @@ std::string Containers::directory(std::string_view uid) const {
 // `remove-*` in this folder belongs to the image builder, which deletes at start what is left there.
 std::string Containers::trash(std::string_view uid) const { return places_.state_dir + "/tmp/remove-" + std::string{uid}; }
 
-void Containers::empty_trash(std::string_view uid) { kernel_.roots.remove(trash(uid)); }
-
 std::string Containers::log_path(std::string_view uid) const { return directory(uid) + "/console.log"; }
 
 void Containers::complete(Resource& wanted, const Resource* before) const {
@@ -49,7 +47,7 @@ void Containers::complete(Resource& wanted, const Resource* before) const {
   }
 }
 
-std::vector<Claim> Containers::claims(const Resource& container) {
+std::vector<Claim> Containers::claims(const Resource& container) const {
   std::vector<Claim> claims;
   for (const NicSpec& nic : read_container_spec(container.spec).nics) {
     claims.push_back({"mac", nic_mac(container, nic).text()});
@@ -68,7 +66,15 @@ std::vector<std::string> Containers::references(const Resource& container) const
   return uids;
 }
 
-void Containers::check_update(const Entry& before, const Resource& wanted) const {
+// A new container must not lose its image while it is decided.
+std::vector<std::string> Containers::lock_keys(const Json& spec) const {
+  if (!spec.is_object() || !spec.contains("image") || !spec.at("image").is_string()) return {};
+  return {object_ref(Kind::image, spec.at("image").get<std::string>())};
+}
+
+void Containers::check(const Resource& wanted, const Entry* known) const {
+  if (!known) return;
+  const Entry& before = *known;
   std::vector<FieldError> fields;
   if (before.resource.spec.at("image") != wanted.spec.at("image"))
     fields.push_back({"/image", "immutable", "a container keeps the image it was made from"});
@@ -80,6 +86,26 @@ void Containers::check_update(const Entry& before, const Resource& wanted) const
   std::string detail = object_ref(Kind::container, wanted.name) + ": " + fields[0].pointer + " " + fields[0].detail;
   throw Error{Code::conflict, std::move(detail)}.with_fields(std::move(fields)).with_hint(
       lives ? "stop it first" : "create another container from the other image");
+}
+
+Plan Containers::plan(const Resource& wanted, const Entry* before) const {
+  return before ? plan_update(*before, wanted) : plan_create(wanted);
+}
+
+void Containers::amend(Commit& commit, const Resource& wanted, const Entry* before) const {
+  if (before) return;
+  commit.runtime.emplace();
+  commit.runtime->uid = wanted.uid;
+}
+
+void Containers::check_removal(const Entry& entry) const {
+  if (entry.runtime.alive())
+    throw Error{Code::conflict, object_ref(Kind::container, entry.resource.name) + " is " + entry.runtime.state}.with_hint("stop it first");
+}
+
+void Containers::after_removal(const Entry& entry) {
+  kernel_.roots.remove(trash(entry.resource.uid));
+  images_.release(entry.resource.facts.at("image_digest").get<std::string>());
 }
 
 Plan Containers::plan_create(const Resource& container) const {

@@ -8,43 +8,47 @@
 #include "api/container.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/domain/catalog.hpp"
-#include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
+#include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
-#include "daemon/domain/plan.hpp"
+#include "daemon/domain/kind_rules.hpp"
 
 namespace sovirt {
 
 // The container kind: what a spec becomes in directories, groups, links and processes. Plans only; the
 // executor runs them with the actions given here.
-class Containers {
+class Containers final : public KindRules {
  public:
-  Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits)
-      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits) {}
+  Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images)
+      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images) {}
 
-  // Fills facts (MACs, the image's digest and directory) and the canonical spec.
-  // Throws Error{not_found} for an unknown image or bridge.
-  void complete(Resource& wanted, const Resource* before) const;
-  static std::vector<Claim> claims(const Resource&);
-  std::vector<std::string> references(const Resource&) const;
+  Kind kind() const noexcept override { return Kind::container; }
+  // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
+  void complete(Resource& wanted, const Resource* before) const override;
+  std::vector<Claim> claims(const Resource&) const override;
+  std::vector<std::string> references(const Resource&) const override;
+  std::vector<std::string> lock_keys(const Json& spec) const override;
   // Throws Error{conflict} with the fields that cannot change in this state.
-  void check_update(const Entry& before, const Resource& wanted) const;
+  void check(const Resource& wanted, const Entry* before) const override;
+  Plan plan(const Resource& wanted, const Entry* before) const override;
+  void amend(Commit&, const Resource& wanted, const Entry* before) const override;
+  void check_removal(const Entry&) const override;
+  Plan plan_removal(const Resource&) const override;
+  void after_removal(const Entry&) override;
+  Json status(const Entry&) const override;
+  ActionTable actions() override;
 
-  Plan plan_create(const Resource&) const;
-  Plan plan_update(const Entry& before, const Resource& wanted) const;
   Plan plan_start(const Resource&) const;
   Plan plan_stop(const Resource&, bool force, std::chrono::milliseconds timeout) const;
   Plan plan_collect(const Resource&) const;      // after its init has ended by itself
-  Plan plan_removal(const Resource&) const;
   Plan plan_freeze(const Resource&, bool frozen) const;
 
-  Json status(const Entry&) const;
-  ActionTable actions();
   std::string directory(std::string_view uid) const;
   std::string log_path(std::string_view uid) const;
-  void empty_trash(std::string_view uid);        // after a removal has been committed
 
  private:
+  Plan plan_create(const Resource&) const;
+  Plan plan_update(const Entry& before, const Resource& wanted) const;
   std::string trash(std::string_view uid) const;
   void prepare(const Resource&, Scratch&) const;
   std::vector<std::string> resolve_command(const ContainerSpec&, int rootfs, const std::string& name) const;
@@ -63,6 +67,7 @@ class Containers {
   KernelPorts kernel_;
   const Places& places_;
   Exits& exits_;
+  Images& images_;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

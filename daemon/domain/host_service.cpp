@@ -16,27 +16,17 @@ namespace {
 constexpr std::chrono::hours kept{24 * 7};          // operations, events, audit rows
 constexpr std::size_t exec_output_limit = 1 << 20;  // bytes of each stream in the JSON form
 
-std::vector<Claim> claims_of(const Resource& resource) {
-  switch (resource.kind) {
-    case Kind::bridge: return Bridges::claims(resource);
-    case Kind::container: return Containers::claims(resource);
-    case Kind::image: return {};
-  }
-  return {};
-}
-
 }  // namespace
 
 HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Places places)
-    : kernel_(kernel), store_(store), log_(log), places_(std::move(places)), catalog_(claims_of),
-      executor_(store_, catalog_, log_, listeners_), bridges_(catalog_, kernel_.network),
-      containers_(catalog_, kernel_, places_, exits_), operations_(store_, log_),
-      images_(catalog_, kernel_, places_, executor_, locks_, operations_),
-      lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
-      reconciler_({catalog_, executor_, locks_, bridges_, lifecycle_, exits_, kernel_, log_}),
-      restore_(catalog_, reconciler_, lifecycle_, store_, log_, places_) {
-  executor_.add_actions(bridges_.actions());
-  executor_.add_actions(containers_.actions());
+    : kernel_(kernel), store_(store), log_(log), places_(std::move(places)),
+      catalog_([this](const Resource& resource) { return kinds_.of(resource.kind).claims(resource); }),
+      executor_(store_, catalog_, log_, listeners_), operations_(store_, log_), bridges_(catalog_, kernel_.network),
+      images_(catalog_, kernel_, places_, executor_, locks_, operations_), containers_(catalog_, kernel_, places_, exits_, images_),
+      kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
+      restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_) {
+  for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
 }
 
 HostService::~HostService() { stop(); }
@@ -51,7 +41,7 @@ void HostService::start() {
   }
   operations_.load(state.operations);
   Recovery recovery(catalog_, executor_, lifecycle_, images_, kernel_, places_, log_);
-  reconciler_.on_bridge_ready([this](const std::string& uid) { restore_.bridge_ready(uid); });
+  reconciler_.on_ready([this](const std::string& uid) { restore_.ready(uid); });
   reconciler_.start();
   const bool new_boot = recovery.run(state.journal, store_);
   expire_old();
@@ -73,15 +63,10 @@ void HostService::expire_old() {
 // been committed must not be one.
 Json HostService::observe(const Entry& entry) {
   try {
-    switch (entry.resource.kind) {
-      case Kind::bridge: return bridges_.status(entry);
-      case Kind::container: return containers_.status(entry);
-      case Kind::image: return images_.status(entry);
-    }
+    return kinds_.of(entry.resource.kind).status(entry);
   } catch (const Error& error) {
     return {{"state", "unknown"}, {"reason", error.detail()}};
   }
-  return {};
 }
 
 Json HostService::status(const Entry& entry) {

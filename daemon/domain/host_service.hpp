@@ -10,6 +10,7 @@
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
+#include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/lifecycle.hpp"
 #include "daemon/domain/operations.hpp"
 #include "daemon/domain/reconciler.hpp"
@@ -72,7 +73,6 @@ class HostService final : public Service {
   ChangeResult change(const EntryPtr& before, Resource wanted, const ChangeContext&);
   ChangeResult build_image(const EntryPtr& before, Resource wanted, const std::string& upload, const ChangeContext&);
   Plan plan_change(const EntryPtr& before, Resource& wanted, Commit&);
-  Plan plan_removal(const Entry&) const;
   std::vector<std::string> lock_keys(Kind, std::string_view name, const Json& spec) const;
   ChangeResult shown(Kind, std::string_view name, bool created);
   ChangeResult after_state_change(std::string_view container, const Plan&, const ChangeContext&, std::string_view change);
@@ -90,10 +90,11 @@ class HostService final : public Service {
   KeyedLocks locks_;
   Exits exits_;
   Executor executor_;
-  Bridges bridges_;
-  Containers containers_;
   Operations operations_;
+  Bridges bridges_;
   Images images_;
+  Containers containers_;
+  Kinds kinds_;
   Lifecycle lifecycle_;
   Reconciler reconciler_;
   Restore restore_;

@@ -38,12 +38,9 @@ bool must_build(const Json& spec) {
 
 }  // namespace
 
-// A new container must not lose its image, nor two bridges get overlapping subnets, while it is decided.
 std::vector<std::string> HostService::lock_keys(Kind kind, std::string_view name, const Json& spec) const {
-  std::vector<std::string> keys{object_ref(kind, name)};
-  if (kind == Kind::bridge) keys.emplace_back("bridges");
-  if (kind == Kind::container && spec.is_object() && spec.contains("image") && spec.at("image").is_string())
-    keys.push_back(object_ref(Kind::image, spec.at("image").get<std::string>()));
+  std::vector<std::string> keys = kinds_.of(kind).lock_keys(spec);
+  keys.push_back(object_ref(kind, name));
   return keys;
 }
 
@@ -96,27 +93,14 @@ ChangeResult HostService::write(Kind kind, std::string_view name, const ChangeCo
 }
 
 Plan HostService::plan_change(const EntryPtr& before, Resource& wanted, Commit& commit) {
-  Plan plan;
-  const Resource* old = before ? &before->resource : nullptr;
-  if (wanted.kind == Kind::bridge) {
-    bridges_.complete(wanted, old);
-    commit.claims = Bridges::claims(wanted);
-    catalog_.check_claims(commit.claims, wanted.uid);
-    bridges_.check(wanted);
-    plan = bridges_.plan(wanted);
-  } else {
-    containers_.complete(wanted, old);
-    if (before) containers_.check_update(*before, wanted);
-    commit.claims = Containers::claims(wanted);
-    commit.references = containers_.references(wanted);
-    catalog_.check_claims(commit.claims, wanted.uid);
-    plan = before ? containers_.plan_update(*before, wanted) : containers_.plan_create(wanted);
-    if (!before) {
-      commit.runtime.emplace();
-      commit.runtime->uid = wanted.uid;
-    }
-  }
-  return plan;
+  KindRules& rules = kinds_.of(wanted.kind);
+  rules.complete(wanted, before ? &before->resource : nullptr);
+  commit.claims = rules.claims(wanted);
+  commit.references = rules.references(wanted);
+  catalog_.check_claims(commit.claims, wanted.uid);
+  rules.check(wanted, before.get());
+  rules.amend(commit, wanted, before.get());
+  return rules.plan(wanted, before.get());
 }
 
 ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const ChangeContext& context) {
@@ -143,7 +127,7 @@ ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const 
     job.commit.put = std::move(wanted);
   }
   executor_.run(job);
-  if (kind == Kind::bridge) {
+  if (kinds_.of(kind).reconciled()) {
     catalog_.set_condition(job.uid, {"Ready", true, "AsSpecified", "", {}});
     reconciler_.look_at(job.uid);
   }
@@ -152,7 +136,7 @@ ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const 
 
 ChangeResult HostService::build_image(const EntryPtr& before, Resource wanted, const std::string& upload,
                                       const ChangeContext& context) {
-  wanted.spec = write_image_spec(read_image_spec(wanted.spec));
+  images_.complete(wanted, before ? &before->resource : nullptr);
   const std::string ref = object_ref(Kind::image, wanted.name);
   const bool same_spec = before && before->resource.spec == wanted.spec && upload.empty() && !must_build(wanted.spec);
   if (context.dry_run) {
@@ -161,19 +145,7 @@ ChangeResult HostService::build_image(const EntryPtr& before, Resource wanted, c
     return {show_plan(plan, ref, !before ? "create" : same_spec ? "none" : "update"), 0, false, ""};
   }
   if (same_spec && before->resource.labels == wanted.labels) return shown(Kind::image, wanted.name, false);
-  if (same_spec) {
-    // Only labels differ: the tree stays.
-    wanted.facts = before->resource.facts;
-    Job job;
-    job.object = ref;
-    job.uid = wanted.uid;
-    job.commit.actor = context.actor;
-    job.commit.expected_revision = before->resource.revision;
-    job.commit.events.push_back(make_event("updated", wanted, {{"revision", wanted.revision}}, context.actor));
-    job.commit.put = wanted;
-    executor_.run(job);
-    return shown(Kind::image, wanted.name, false);
-  }
+  if (same_spec) return change(before, std::move(wanted), context);  // only labels differ: the tree stays
   ChangeResult result;
   result.operation = images_.build(wanted, upload, context.actor);
   result.body = operation(result.operation);
@@ -194,28 +166,20 @@ ChangeResult HostService::finish_upload(std::string_view image, const std::strin
   return build_image(before, std::move(wanted), path, context);
 }
 
-Plan HostService::plan_removal(const Entry& entry) const {
-  if (entry.resource.kind == Kind::bridge) return bridges_.plan_removal(entry.resource);
-  if (entry.resource.kind == Kind::container) return containers_.plan_removal(entry.resource);
-  Plan plan;
-  plan.forward = true;
-  return plan;  // an image's tree goes with its last user, see Images::release
-}
-
 ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeContext& context) {
   const EntryPtr known = catalog_.need(kind, name);
   const auto guard = locks_.lock(lock_keys(kind, name, known->resource.spec));
   const EntryPtr entry = catalog_.need(kind, name);
   check_preconditions(entry, kind, name, context);
   const std::string ref = object_ref(kind, name);
-  if (kind == Kind::container && entry->runtime.alive())
-    throw Error{Code::conflict, ref + " is " + entry->runtime.state}.with_hint("stop it first");
+  KindRules& rules = kinds_.of(kind);
+  rules.check_removal(*entry);
   std::vector<std::string> users;
   for (const EntryPtr& user : catalog_.dependents(entry->resource.uid))
     users.push_back(object_ref(user->resource.kind, user->resource.name));
   if (!users.empty()) throw Error{Code::in_use, ref + " is used by " + users.front() + (users.size() > 1 ? " and others" : "")}.with_conflicts(users);
   Job job;
-  job.plan = plan_removal(*entry);
+  job.plan = rules.plan_removal(entry->resource);
   if (context.dry_run) return {show_plan(job.plan, ref, "delete"), 0, false, ""};
   job.object = ref;
   job.uid = entry->resource.uid;
@@ -223,9 +187,7 @@ ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeC
   job.commit.actor = context.actor;
   job.commit.events.push_back(make_event("deleted", entry->resource, Json::object(), context.actor));
   executor_.run(job);
-  if (kind == Kind::container) containers_.empty_trash(entry->resource.uid);
-  const char* digest = kind == Kind::image ? "digest" : "image_digest";
-  if (kind != Kind::bridge) images_.release(entry->resource.facts.at(digest).get<std::string>());
+  rules.after_removal(*entry);
   return {nullptr, 0, false, ""};
 }
 

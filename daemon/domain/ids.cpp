@@ -34,4 +34,6 @@ std::string container_group(std::string_view name, std::string_view uid) {
   return std::string{name} + "." + std::string{uid_random(uid)};
 }
 
+bool is_nic_host_name(std::string_view name) noexcept { return name.size() == 14 && name.front() == 'v'; }
+
 }  // namespace sovirt

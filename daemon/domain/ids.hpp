@@ -14,6 +14,7 @@ std::string_view uid_random(std::string_view uid) noexcept;  // the 12 character
 
 // The host's end of NIC `index` of a container: 14 bytes, an interface name holds 15.
 std::string nic_host_name(std::string_view uid, std::size_t index);
+bool is_nic_host_name(std::string_view name) noexcept;  // has it the form of one?
 // Group of a container: readable, and never the same for two containers of one name.
 std::string container_group(std::string_view name, std::string_view uid);
 

@@ -58,6 +58,19 @@ Json Images::commit_built(Resource wanted, const BuiltImage& built, const Actor&
   return write_resource(entry->resource, status(*entry));
 }
 
+void Images::complete(Resource& wanted, const Resource* before) const {
+  wanted.spec = write_image_spec(read_image_spec(wanted.spec));
+  wanted.facts = before ? before->facts : Json::object();
+}
+
+Plan Images::plan_removal(const Resource&) const {
+  Plan plan;
+  plan.forward = true;
+  return plan;  // its tree goes with its last user, see release()
+}
+
+void Images::after_removal(const Entry& entry) { release(entry.resource.facts.at("digest").get<std::string>()); }
+
 Json Images::status(const Entry& entry) const {
   Json used_by = Json::array();
   for (const EntryPtr& user : catalog_.dependents(entry.resource.uid))

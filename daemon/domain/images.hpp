@@ -4,15 +4,15 @@
 
 #include "api/image.hpp"
 #include "daemon/domain/catalog.hpp"
-#include "daemon/domain/executor.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
+#include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/operations.hpp"
 
 namespace sovirt {
 
 // The image kind. A build is an operation; what it commits at its end is one row that names the built tree.
-class Images {
+class Images final : public KindRules {
  public:
   Images(Catalog& catalog, const KernelPorts& kernel, const Places& places, Executor& executor, KeyedLocks& locks,
          Operations& operations)
@@ -21,7 +21,15 @@ class Images {
   // Begins the build of `wanted` (name, spec, labels); returns the operation's id. Throws Error{busy} with the
   // operation that is building it already. `upload`: the content's path, "" if none; removed in the end.
   std::string build(const Resource& wanted, const std::string& upload, const Actor&);
-  Json status(const Entry&) const;
+
+  Kind kind() const noexcept override { return Kind::image; }
+  void complete(Resource& wanted, const Resource* before) const override;
+  Plan plan(const Resource&, const Entry*) const override { return {}; }
+  Plan plan_removal(const Resource&) const override;
+  void after_removal(const Entry&) override;
+  Json status(const Entry&) const override;
+  ActionTable actions() override { return {}; }
+
   Json templates() const;
   // Removes trees that neither an image nor a container needs any more.
   void release(const std::string& digest);

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "api/bridge.hpp"
 #include "daemon/domain/ids.hpp"
 
 namespace sovirt {
@@ -24,7 +23,7 @@ Json descriptions(const Plan& plan) {
 }  // namespace
 
 void Reconciler::start() {
-  watch_ = parts_.kernel.network.watch([this](const LinkEvent& event, bool lost) { heard(event, lost); });
+  for (KindRules* rules : parts_.kinds.all()) watches_.push_back(rules->watch(*this));
   parts_.kernel.launcher.on_exit([this](std::string_view uid, const ExitStatus& status) {
     parts_.exits.arrived(uid, status);
     const std::lock_guard lock(mutex_);
@@ -35,7 +34,7 @@ void Reconciler::start() {
 }
 
 void Reconciler::stop() {
-  watch_.reset();
+  watches_.clear();
   parts_.kernel.launcher.on_exit(nullptr);
   {
     const std::lock_guard lock(mutex_);
@@ -51,21 +50,14 @@ void Reconciler::look_at(const std::string& uid) {
   if (due_.try_emplace(uid, Clock::now() + settle).second) wake_.notify_one();
 }
 
-void Reconciler::heard(const LinkEvent& event, bool lost) {
-  if (lost || event.name.empty()) return look_at_all_bridges();
-  if (const EntryPtr bridge = parts_.catalog.find(Kind::bridge, event.name)) return look_at(bridge->resource.uid);
-  if (event.name.size() != 14 || event.name.front() != 'v') return;
-  for (const EntryPtr& container : parts_.catalog.all(Kind::container)) {
-    if (event.name.compare(1, 12, uid_random(container->resource.uid)) != 0) continue;
-    for (const std::string& target : container->references) {
-      const EntryPtr bridge = parts_.catalog.find_uid(target);
-      if (bridge && bridge->resource.kind == Kind::bridge) look_at(target);
-    }
-  }
+void Reconciler::look_at_all(Kind kind) {
+  for (const EntryPtr& entry : parts_.catalog.all(kind)) look_at(entry->resource.uid);
 }
 
-void Reconciler::look_at_all_bridges() {
-  for (const EntryPtr& bridge : parts_.catalog.all(Kind::bridge)) look_at(bridge->resource.uid);
+// What could not be made for want of this one can be made now.
+void Reconciler::look_at_dependents(const std::string& uid) {
+  for (const EntryPtr& entry : parts_.catalog.dependents(uid))
+    if (parts_.kinds.of(entry->resource.kind).reconciled()) look_at(entry->resource.uid);
 }
 
 void Reconciler::run() {
@@ -102,26 +94,27 @@ void Reconciler::run() {
 
 void Reconciler::look_quietly(const std::string& uid) {
   try {
-    reconcile_bridge(uid, false, the_daemon("repair"));
-    if (bridge_ready_) bridge_ready_(uid);
+    reconcile(uid, false, the_daemon("repair"));
+    if (ready_) ready_(uid);
   } catch (const std::exception& error) {
-    parts_.log.warning("cannot bring a bridge to its spec", {{"uid", uid}, {"detail", error.what()}});
+    parts_.log.warning("cannot bring an object to its spec", {{"uid", uid}, {"detail", error.what()}});
   }
 }
 
-void Reconciler::reconcile_bridge(const std::string& uid, bool enforce, const Actor& actor) {
+void Reconciler::reconcile(const std::string& uid, bool enforce, const Actor& actor) {
   const EntryPtr known = parts_.catalog.find_uid(uid);
   if (!known) return;
-  const auto guard = parts_.locks.lock({object_ref(Kind::bridge, known->resource.name)});
+  const auto guard = parts_.locks.lock({object_ref(known->resource.kind, known->resource.name)});
   const EntryPtr entry = parts_.catalog.find_uid(uid);
   if (!entry) return;
+  const KindRules& rules = parts_.kinds.of(entry->resource.kind);
   try {
-    Plan plan = parts_.bridges.plan(entry->resource);
+    Plan plan = rules.plan(entry->resource, entry.get());
     if (!plan.empty())
-      apply_difference(entry, std::move(plan), read_bridge_spec(entry->resource.spec), enforce, actor);
+      apply_difference(entry, std::move(plan), rules.policy(entry->resource), enforce, actor);
     else
       parts_.catalog.clear_condition(uid, "Drifted");
-    parts_.catalog.set_condition(uid, {"Ready", true, "AsSpecified", "", {}});
+    if (parts_.catalog.set_condition(uid, {"Ready", true, "AsSpecified", "", {}})) look_at_dependents(uid);
   } catch (const Error& error) {
     if (parts_.catalog.set_condition(uid, {"Ready", false, "CannotApply", error.detail(), {}})) {
       Commit commit;
@@ -133,14 +126,14 @@ void Reconciler::reconcile_bridge(const std::string& uid, bool enforce, const Ac
   }
 }
 
-void Reconciler::apply_difference(const EntryPtr& entry, Plan plan, const BridgeSpec& spec, bool enforce, const Actor& actor) {
+void Reconciler::apply_difference(const EntryPtr& entry, Plan plan, Policy policy, bool enforce, const Actor& actor) {
   const std::string& uid = entry->resource.uid;
   const Json steps = descriptions(plan);
   Job job;
-  job.object = object_ref(Kind::bridge, entry->resource.name);
+  job.object = object_ref(entry->resource.kind, entry->resource.name);
   job.uid = uid;
   job.commit.actor = actor;
-  const bool repair = enforce || (spec.policy == Policy::repair && !contested(uid));
+  const bool repair = enforce || (policy == Policy::repair && !contested(uid));
   const bool news = !enforce && parts_.catalog.set_condition(
       uid, {"Drifted", true, "KernelDiffers", "to be as specified it would take: " + steps.dump(), {}});
   if (news) job.commit.events.push_back(make_event("drifted", entry->resource, {{"steps", steps}}, actor));
@@ -150,8 +143,8 @@ void Reconciler::apply_difference(const EntryPtr& entry, Plan plan, const Bridge
   }
   if (job.commit.events.empty()) return;
   parts_.executor.run(job);
-  parts_.log.info(repair ? "bridge repaired" : "bridge differs from its spec",
-                  {{"bridge", entry->resource.name}, {"steps", steps.dump()}});
+  parts_.log.info(repair ? "repaired" : "differs from its spec",
+                  {{"object", job.object}, {"steps", steps.dump()}});
   if (repair) parts_.catalog.clear_condition(uid, "Drifted");
 }
 

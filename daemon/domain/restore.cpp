@@ -54,7 +54,8 @@ void Restore::run(bool new_boot) {
     started_at_ = now();
   }
   if (!new_boot) load_saved();
-  restore_bridges();
+  for (const KindRules* rules : kinds_.all())
+    if (rules->reconciled()) restore_objects(*rules);
   if (!new_boot) return;
   restore_containers();
   save();
@@ -86,24 +87,24 @@ void Restore::load_saved() {
   }
 }
 
-void Restore::restore_bridges() {
-  for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) {
-    Item item{Kind::bridge, bridge->resource.name, "restored", "", {}, 0};
+void Restore::restore_objects(const KindRules& rules) {
+  for (const EntryPtr& object : catalog_.all(rules.kind())) {
+    Item item{rules.kind(), object->resource.name, "restored", "", {}, 0};
     const auto start = Clock::now();
     try {
-      reconciler_.reconcile_bridge(bridge->resource.uid, true, the_boot());
+      reconciler_.reconcile(object->resource.uid, true, the_boot());
     } catch (const Error& error) {
       item.result = "failed";
       item.reason = error.detail();
       const std::lock_guard lock(mutex_);
-      broken_bridges_.insert(bridge->resource.uid);
+      broken_.insert(object->resource.uid);
     }
     item.duration_ns = nanoseconds_since(start);
     const bool reported_before = [&] {
       const std::lock_guard lock(mutex_);
-      return items_.count(bridge->resource.uid) != 0;
+      return items_.count(object->resource.uid) != 0;
     }();
-    if (!reported_before || item.result == "failed") record(bridge->resource, std::move(item));
+    if (!reported_before || item.result == "failed") record(object->resource, std::move(item));
   }
 }
 
@@ -144,18 +145,18 @@ void Restore::start_group(const std::vector<EntryPtr>& group) {
   for (std::thread& thread : threads) thread.join();
 }
 
-std::vector<std::string> Restore::missing_bridges(const Entry& entry) const {
+std::vector<std::string> Restore::missing_objects(const Entry& entry) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> missing;
   for (const std::string& uid : entry.references)
-    if (broken_bridges_.count(uid) != 0)
-      if (const EntryPtr bridge = catalog_.find_uid(uid)) missing.push_back(object_ref(Kind::bridge, bridge->resource.name));
+    if (broken_.count(uid) != 0)
+      if (const EntryPtr object = catalog_.find_uid(uid)) missing.push_back(object_ref(object->resource.kind, object->resource.name));
   return missing;
 }
 
 void Restore::start_one(const EntryPtr& entry) {
   const Resource& container = entry->resource;
-  Item item{Kind::container, container.name, "restored", "", missing_bridges(*entry), 0};
+  Item item{Kind::container, container.name, "restored", "", missing_objects(*entry), 0};
   const auto start = Clock::now();
   if (!item.waited_for.empty()) {
     item.result = "waiting";
@@ -189,17 +190,17 @@ void Restore::start_containers() {
   save();
 }
 
-void Restore::bridge_ready(const std::string& uid) {
+void Restore::ready(const std::string& uid) {
   std::vector<EntryPtr> ready;
   bool was_broken = false;
   {
     const std::lock_guard lock(mutex_);
-    was_broken = broken_bridges_.erase(uid) != 0;
+    was_broken = broken_.erase(uid) != 0;
     if (was_broken) {
       if (const auto item = items_.find(uid); item != items_.end()) item->second.result = "restored";
       for (const std::string& waiting : waiting_) {
         const EntryPtr entry = catalog_.find_uid(waiting);
-        const auto held = [&](const std::string& target) { return broken_bridges_.count(target) != 0; };
+        const auto held = [&](const std::string& target) { return broken_.count(target) != 0; };
         if (entry && std::none_of(entry->references.begin(), entry->references.end(), held)) ready.push_back(entry);
       }
       for (const EntryPtr& entry : ready) waiting_.erase(entry->resource.uid);

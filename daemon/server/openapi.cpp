@@ -15,7 +15,7 @@ namespace {
 Json schema_reference(const std::string& name) { return {{"$ref", "#/components/schemas/" + name}}; }
 
 Json name_schema(Kind kind) {
-  return {{"type", "string"}, {"pattern", "^[a-z][a-z0-9-]*$"}, {"maxLength", kind == Kind::bridge ? 15 : 63}};
+  return {{"type", "string"}, {"pattern", "^[a-z][a-z0-9-]*$"}, {"maxLength", longest_name(kind)}};
 }
 
 Json write_parameters(const Route& route) {

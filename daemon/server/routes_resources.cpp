@@ -119,7 +119,7 @@ void add_changes(Router& router, const Noun& noun) {
 }  // namespace
 
 void add_resource_routes(Router& router) {
-  for (const Kind kind : {Kind::bridge, Kind::container, Kind::image}) {
+  for (const Kind kind : all_kinds()) {
     const Noun noun = noun_of(kind);
     add_reads(router, noun);
     add_changes(router, noun);
