@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "daemon/base/namespace_root.hpp"
+
 #ifndef OPEN_TREE_CLONE
 #define OPEN_TREE_CLONE 1
 #endif
@@ -84,9 +86,13 @@ void make_target(const Reporter& report, const char* path, bool folder) noexcept
 void Root::enter(int rootfs) const noexcept {
   mount_attr isolated{};
   isolated.propagation = MS_PRIVATE;
-  report_.must(::mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &isolated, sizeof isolated) == 0, "mount_setattr", "/ private");
   host_root_ = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   report_.must(host_root_ >= 0, "open", "/");
+  // The namespace's root and not that of a chroot is what must go: a container could find its way back to it.
+  report_.must(enter_namespace_root(), "setns", "root of the mount namespace");
+  namespace_root_ = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  report_.must(namespace_root_ >= 0, "open", "/");
+  report_.must(::mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &isolated, sizeof isolated) == 0, "mount_setattr", "/ private");
   report_.must(::move_mount(rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == 0, "move_mount", "root file system");
   // A clone of a mount that is shared (as all are under systemd) is shared as well, and cannot be pivoted to.
   report_.must(::mount_setattr(rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &isolated, sizeof isolated) == 0, "mount_setattr",
@@ -98,10 +104,11 @@ void Root::enter(int rootfs) const noexcept {
 }
 
 void Root::leave_host() const noexcept {
-  report_.must(::fchdir(host_root_) == 0, "fchdir", "host root");
+  report_.must(::fchdir(namespace_root_) == 0, "fchdir", "host root");
   report_.must(::umount2(".", MNT_DETACH) == 0, "umount", "host root");
   report_.must(::chdir("/") == 0, "chdir", "/");
   ::close(host_root_);
+  ::close(namespace_root_);
 }
 
 void Root::bind_from_host(const char* source, const char* target, unsigned long flags, bool recursive) const noexcept {

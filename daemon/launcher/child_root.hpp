@@ -29,7 +29,8 @@ class Root {
 
   const Plan& plan_;
   const Reporter& report_;
-  mutable int host_root_ = -1;
+  mutable int host_root_ = -1;       // the daemon's "/", where sources of bind mounts are looked up
+  mutable int namespace_root_ = -1;  // the same, or what a chroot of the daemon lies in
 };
 
 // mkdir -p of a folder, or of a file's folder and the file. Links in the root lead nowhere but into it.

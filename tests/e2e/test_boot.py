@@ -170,3 +170,39 @@ def twice(lab):
                            capture_output=True, text=True, timeout=20)
     assert other.returncode != 0 and other.stderr.strip(), f"a second daemon took the same state directory: {other}"
     assert daemon.api.get("/healthz").status == 200
+
+
+# Everything of the host, but below a folder that is no mount point: the place of a chroot built by hand.
+FOLDER_AS_ROOT = """
+set -e
+root=$1; shift
+for entry in /*; do
+  if [ -L "$entry" ]; then cp -P "$entry" "$root$entry"
+  elif [ -d "$entry" ]; then mkdir "$root$entry"; mount --rbind "$entry" "$root$entry"
+  fi
+done
+exec chroot "$root" "$@"
+"""
+
+
+@test("host-in-a-chroot-that-is-no-mount-point")
+def in_a_chroot(lab):
+    daemon = lab.new_daemon(start=False)
+    root = daemon.home / "root"
+    root.mkdir(parents=True)
+    daemon.wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", FOLDER_AS_ROOT, "sh", str(root)]
+    daemon.start()
+    images.load(daemon, "busybox", {"type": "tarball", "path": str(images.busybox_tarball(daemon.home / "busybox.tar.gz"))})
+    daemon.bridge("brchroot", "172.31.77.1/24")
+    nic = {"name": "eth0", "bridge": "brchroot", "addresses": ["172.31.77.2/24"]}
+    daemon.container("box", nics=[nic], start=True)
+    pid = daemon.pid_of("box")
+    assert daemon.shell("box", "ls /root | wc -l") == "0\n"
+    # The root of the mount namespace is the container's own: entering it leads nowhere else.
+    inside = kernel.run("nsenter", "-t", pid, "-m", "/bin/busybox", "ls", "/").stdout.split()
+    assert "boot" not in inside and "bin" in inside, inside
+    assert kernel.ping(pid, "172.31.77.1")
+    daemon.container("chrooted", isolation="chroot", start=True)
+    assert daemon.shell("chrooted", "pwd") == "/\n"
+    for name in ("box", "chrooted"):
+        assert daemon.set_state(name, "stopped", force=True).status == 200

@@ -17,6 +17,7 @@
 #include <csignal>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/namespace_root.hpp"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -58,7 +59,10 @@ struct Failure { int stage, number; };
   if (::poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0) ::_exit(127);
   ::setsid();
   ::umask(022);
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) fail(report, 2);
+  // Private from the very root on; what the daemon calls "/" may be a folder somewhere below it.
+  const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0 || !enter_namespace_root() || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) fail(report, 2);
+  if (::fchdir(root) != 0 || ::chroot(".") != 0) fail(report, 5);
   if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) fail(report, 3);
   if (::dup2(plain.null, 0) < 0 || ::dup2(plain.output, 1) < 0 || ::dup2(plain.output, 2) < 0) fail(report, 4);
   if (::chdir("/") != 0) fail(report, 5);
@@ -72,7 +76,7 @@ const char* stage_text(int stage) noexcept {
     case 1: return "prctl";
     case 2: case 3: return "mount";
     case 4: return "dup2";
-    case 5: return "chdir";
+    case 5: return "chroot";
     default: return "execve";
   }
 }

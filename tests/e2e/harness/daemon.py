@@ -28,6 +28,7 @@ class Daemon:
         self.boot_id_file.write_text(f"{uuid.uuid4()}\n")
         self.process = self.holder = None
         self.environment = {}
+        self.wrapper = []  # a command that executes the daemon, for one that lives in a special place
         self.api = Api(self.run_dir / "sovirt.sock")
         self.read_only = Api(self.run_dir / "sovirt-ro.sock")
 
@@ -47,7 +48,7 @@ class Daemon:
         self.make_network()
         make_cgroups(self.cgroup_parent)
         hop = ["nsenter", "-t", str(self.holder.pid), "-n"] if self.own_network else []
-        command = [*hop, str(BIN / "sovirtd"),
+        command = [*hop, *self.wrapper, str(BIN / "sovirtd"),
                    "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
                    "--boot-id-file", str(self.boot_id_file), "--cgroup-parent", self.cgroup_parent,
                    "--templates", str(ROOT / "packaging/templates")]
