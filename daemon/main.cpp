@@ -14,6 +14,7 @@
 #include "daemon/domain/host_service.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
+#include "daemon/kernel/files/kernel_file_access.hpp"
 #include "daemon/kernel/host/host_probe.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
@@ -113,7 +114,8 @@ int serve(const Options& options, Log& log) {
   probe.controllers = [&cgroups = *cgroups] { return cgroups.controllers(); };
   const auto host = make_host_probe(std::move(probe));
   const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
-  HostService service({*network, *cgroups, *launcher, *roots, *images, *host}, *store, log, places);
+  const auto files = make_file_access();
+  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -221,6 +221,9 @@ void add_container(Command& root) {
   make_container_kill(container.command("kill", "send a signal to a container's init"));
   make_container_exec(container.command("exec", "run a command in a container"));
   make_container_log(container.command("log", "print the console's log").alias("logs"));
+  make_container_push(container.command("push", "put files and directories into a container"));
+  make_container_pull(container.command("pull", "get files and directories out of a container"));
+  add_container_file(container);
   make_container_rm(container.command("rm", "delete containers and their files"));
   make_history(container.command("history", "list its revisions and who made them").example("sovirtctl container history sodebian"), "container", "containers", Names::containers);
   make_revert(container.command("revert", "bring back an earlier revision").example("sovirtctl container revert sodebian 1"), "container", "containers", Names::containers);

@@ -100,6 +100,44 @@ client::Answer Session::upload(const std::string& target, const std::string& pat
   });
 }
 
+client::Answer Session::send_bytes(const std::string& target, int source, std::optional<std::uint64_t> size, const std::string& name,
+                                   const std::string& type, const client::Headers& more, const std::string& doing) {
+  if (globals_.dry_run) throw UsageError("--dry-run is for changes that are made in steps: " + doing + " is not");
+  return waiting(doing, [&] {
+    client::HttpWatch watch = api_.watched();
+    watch.sent = [this, size](std::uint64_t sent) {
+      const bool known = size && *size > 0;
+      progress_.update(known ? static_cast<int>(sent * 100 / *size) : -1, size_text(sent) + (known ? " of " + size_text(*size) : ""));
+      progress_.tick();
+    };
+    api_.watch(std::move(watch));
+    return api_.put_bytes(target, source, size, name, type, more);
+  });
+}
+
+client::HttpResponse Session::receive_bytes(const std::string& target, const std::string& accept, std::uint64_t total,
+                                            std::function<void(std::string_view)> sink, const std::string& doing) {
+  std::uint64_t got = 0;
+  return waiting(doing, [&] {
+    return api_.stream(target, accept, [&](std::string_view bytes) {
+      sink(bytes);
+      got += bytes.size();
+      progress_.update(total > 0 ? static_cast<int>(got * 100 / total) : -1, size_text(got) + (total > 0 ? " of " + size_text(total) : ""));
+      progress_.tick();
+      return true;
+    });
+  });
+}
+
+Json Session::look_up(const std::string& target, const std::string& doing) {
+  try {
+    return get(target, doing);
+  } catch (const client::ApiError& error) {
+    if (error.status() == 404 && error.error().code() == Code::not_found) return nullptr;
+    throw;
+  }
+}
+
 client::HttpResponse Session::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
   return api_.stream(target, accept, std::move(sink));
 }

@@ -44,6 +44,12 @@ class Session {
   client::Answer upload(const std::string& target, const std::string& path, const std::string& doing);
   // What has no steps to plan: refuses --dry-run instead of doing it.
   client::Answer act(const std::string& method, const std::string& target, const Json& body, const std::string& doing);
+  // Bytes to and from a file of a container. `total` 0: not known. An answer of 404 to look_up() is null.
+  client::Answer send_bytes(const std::string& target, int source, std::optional<std::uint64_t> size, const std::string& name,
+                            const std::string& type, const client::Headers& more, const std::string& doing);
+  client::HttpResponse receive_bytes(const std::string& target, const std::string& accept, std::uint64_t total,
+                                     std::function<void(std::string_view)> sink, const std::string& doing);
+  Json look_up(const std::string& target, const std::string& doing);
   client::HttpResponse stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
   // Shows its progress until it has ended. Throws the Error it ended with.
   Json follow_operation(const std::string& id, const std::string& doing);

@@ -13,6 +13,8 @@ void add_short_forms(Command& root) {
   make_container_exec(root.command("exec", "run a command in a container (container exec)"));
   make_container_log(root.command("logs", "print a container's log (container log)"));
   make_container_rm(root.command("rm", "delete containers (container rm)"));
+  make_container_push(root.command("push", "put files into a container (container push)"));
+  make_container_pull(root.command("pull", "get files out of a container (container pull)"));
   make_event_watch(root.command("events", "print events as they happen (event watch)"));
   make_host_check(root.command("check", "what containers need of this host (host check)"));
 }

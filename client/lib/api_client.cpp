@@ -118,6 +118,18 @@ Answer ApiClient::upload(const std::string& target, int file, std::uint64_t size
   return answer_of(send(request, watch_));
 }
 
+Answer ApiClient::put_bytes(const std::string& target, int source, std::optional<std::uint64_t> size, const std::string& name,
+                            const std::string& type, const Headers& more) {
+  HttpRequest request = request_of("PUT", target, nullptr);
+  request.headers.emplace_back("Content-Type", type);
+  request.headers.insert(request.headers.end(), more.begin(), more.end());
+  request.upload = source;
+  request.upload_size = size.value_or(0);
+  request.upload_stream = !size;
+  request.upload_name = name;
+  return answer_of(send(request, watch_));
+}
+
 HttpResponse ApiClient::stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink) {
   HttpRequest request = request_of("GET", target, nullptr);
   request.headers.front().second = accept;

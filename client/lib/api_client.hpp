@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -48,6 +49,9 @@ class ApiClient {
   // All pages of a list, as one document {"items":[…],"next":null,"seq":N}.
   Json get_all(const std::string& target);
   Answer upload(const std::string& target, int file, std::uint64_t size, const std::string& name);
+  // The same from anything that can be read: `size` nullopt sends until it ends.
+  Answer put_bytes(const std::string& target, int source, std::optional<std::uint64_t> size, const std::string& name, const std::string& type,
+                   const Headers& more);
   // The bytes of a GET as they come, until the sink says false.
   HttpResponse stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
 

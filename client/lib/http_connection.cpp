@@ -3,10 +3,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 
@@ -21,7 +23,8 @@ std::string head_of(const HttpRequest& request) {
   std::string head = request.method + " " + request.target + " HTTP/1.1\r\nHost: localhost\r\n";
   for (const auto& [name, value] : request.headers) head += name + ": " + value + "\r\n";
   const bool upload = request.upload >= 0;
-  if (upload || !request.body.empty() || request.method == "PUT" || request.method == "POST")
+  if (upload && request.upload_stream) head += "Transfer-Encoding: chunked\r\n";
+  else if (upload || !request.body.empty() || request.method == "PUT" || request.method == "POST")
     head += "Content-Length: " + std::to_string(upload ? request.upload_size : request.body.size()) + "\r\n";
   return head + "\r\n";
 }
@@ -83,12 +86,38 @@ bool HttpConnection::send_bytes(std::string_view bytes, const HttpWatch& watch) 
 
 void HttpConnection::send(const HttpRequest& request, const HttpWatch& watch) {
   answered_early_ = !send_bytes(head_of(request) + (request.upload < 0 ? request.body : std::string()), watch);
+  if (request.upload_stream) return answered_early_ ? void() : send_stream(request, watch);
   std::string block(request.upload < 0 ? 0 : 256 * 1024, '\0');
   for (std::uint64_t sent = 0; request.upload >= 0 && !answered_early_ && sent < request.upload_size;) {
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), request.upload_size - sent));
     const ssize_t count = ::pread(request.upload, block.data(), wanted, static_cast<off_t>(sent));
     if (count <= 0) throw std::runtime_error(request.upload_name + " became shorter while it was sent");
     answered_early_ = !send_bytes(std::string_view(block).substr(0, static_cast<std::size_t>(count)), watch);
+    sent += static_cast<std::uint64_t>(count);
+    if (watch.sent) watch.sent(sent);
+  }
+}
+
+// In chunks, as the bytes come: from a pipe, a terminal or a program.
+void HttpConnection::send_stream(const HttpRequest& request, const HttpWatch& watch) {
+  std::string block(256 * 1024, '\0');
+  for (std::uint64_t sent = 0; !answered_early_;) {
+    // An answer that comes before the end is an error, and ends the wait for more input.
+    std::array<pollfd, 3> polled{{{request.upload, POLLIN, 0}, {socket_.get(), POLLIN, 0}, {watch.interrupt, POLLIN, 0}}};
+    const int ready = ::poll(polled.data(), polled.size(), watch.tick ? tick_ms : -1);
+    if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+    if (ready > 0 && polled[2].revents != 0) throw Interrupted();
+    if (ready > 0 && polled[1].revents != 0) answered_early_ = true;
+    if (watch.tick) watch.tick();
+    if (ready <= 0 || polled[0].revents == 0 || answered_early_) continue;
+    const ssize_t count = ::read(request.upload, block.data(), block.size());
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) throw std::system_error(errno, std::generic_category(), "read " + request.upload_name);
+    std::array<char, 24> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", static_cast<std::size_t>(count));
+    const std::string chunk = count == 0 ? "0\r\n\r\n" : size.data() + block.substr(0, static_cast<std::size_t>(count)) + "\r\n";
+    answered_early_ = !send_bytes(chunk, watch);
+    if (count == 0) return;
     sent += static_cast<std::uint64_t>(count);
     if (watch.sent) watch.sent(sent);
   }

@@ -56,6 +56,7 @@ class HttpConnection {
   bool still_open() const noexcept;
   HttpResponse receive(ResponseParser&, const HttpWatch&, const bool& stopped);
   void send(const HttpRequest&, const HttpWatch&);
+  void send_stream(const HttpRequest&, const HttpWatch&);
   bool send_bytes(std::string_view bytes, const HttpWatch&);
   bool ready(short events, const HttpWatch&);
 

@@ -18,6 +18,7 @@ struct HttpRequest {
   std::string body;
   int upload = -1;                 // a file to be sent instead of body, from its start; not owned
   std::uint64_t upload_size = 0;
+  bool upload_stream = false;      // not a file but what can be read until it ends, sent in chunks
   std::string upload_name;         // what to call that file when the request is shown
 };
 

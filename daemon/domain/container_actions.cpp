@@ -51,6 +51,7 @@ std::vector<std::string> Containers::resolve_command(const ContainerSpec& spec, 
 
 void Containers::prepare(const Resource& container, Scratch& scratch) const {
   const ContainerSpec spec = read_container_spec(container.spec);
+  if (mount_ends_) mount_ends_(container.uid);
   scratch.rootfs = kernel_.roots.mount({text(container.facts, "image_directory"), directory(container.uid)});
   OciInput input;
   input.name = container.name;
@@ -146,6 +147,7 @@ void Containers::shut_down(const Json& args, Scratch& scratch) {
 void Containers::collect(const Json& args) {
   const std::string group = text(args, "group");
   kernel_.cgroups.kill(group);
+  if (mount_ends_) mount_ends_(text(args, "uid"));
   for (const Json& link : args.at("links")) kernel_.network.delete_link(link.get<std::string>(), text(args, "uid"));
   kernel_.cgroups.remove(group);
   const std::lock_guard lock(seen_mutex_);

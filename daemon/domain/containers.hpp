@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -45,6 +46,8 @@ class Containers final : public KindRules {
 
   std::string directory(std::string_view uid) const;
   std::string log_path(std::string_view uid) const;
+  // Called with a uid when the mount of its root file system is about to give way to another, or to none.
+  void before_mount_ends(std::function<void(std::string_view uid)> listener) { mount_ends_ = std::move(listener); }
 
  private:
   Plan plan_create(const Resource&) const;
@@ -68,6 +71,7 @@ class Containers final : public KindRules {
   const Places& places_;
   Exits& exits_;
   Images& images_;
+  std::function<void(std::string_view)> mount_ends_;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

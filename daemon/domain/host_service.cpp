@@ -23,9 +23,10 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       catalog_([this](const Resource& resource) { return kinds_.of(resource.kind).claims(resource); }),
       executor_(store_, catalog_, log_, listeners_), operations_(store_, log_), bridges_(catalog_, kernel_.network),
       images_(catalog_, kernel_, places_, executor_, locks_, operations_), containers_(catalog_, kernel_, places_, exits_, images_),
-      kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      files_(catalog_, locks_, kernel_, places_), kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_) {
+  containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/domain/bridges.hpp"
 #include "daemon/domain/catalog.hpp"
+#include "daemon/domain/container_files.hpp"
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
@@ -42,6 +43,8 @@ class HostService final : public Service {
   void kill(std::string_view container, int signal, const ChangeContext&) override;
   ExecResult exec(std::string_view container, const ExecRequest&, const ChangeContext&) override;
   Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) override;
+
+  ContainerFiles& files() override { return files_; }
 
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
@@ -94,6 +97,7 @@ class HostService final : public Service {
   Bridges bridges_;
   Images images_;
   Containers containers_;
+  FileSessions files_;
   Kinds kinds_;
   Lifecycle lifecycle_;
   Reconciler reconciler_;

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "daemon/domain/ports/cgroup_tree.hpp"
+#include "daemon/domain/ports/file_access.hpp"
 #include "daemon/domain/ports/host_probe.hpp"
 #include "daemon/domain/ports/image_builder.hpp"
 #include "daemon/domain/ports/launcher.hpp"
@@ -18,6 +19,7 @@ struct KernelPorts {
   RootFilesystems& roots;
   ImageBuilder& images;
   HostProbe& host;
+  FileAccess& files;
 };
 
 struct Places {

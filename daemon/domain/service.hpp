@@ -17,6 +17,8 @@
 
 namespace sovirt {
 
+class ContainerFiles;
+
 struct ChangeContext {
   Actor actor;
   std::optional<std::int64_t> if_match;  // revision the caller saw
@@ -70,6 +72,8 @@ class Service {
   virtual void kill(std::string_view container, int signal, const ChangeContext&) = 0;
   virtual ExecResult exec(std::string_view container, const ExecRequest&, const ChangeContext&) = 0;
   virtual Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) = 0;
+
+  virtual ContainerFiles& files() = 0;
 
   // Path of an empty file that the server fills with the body of PUT /v1/images/{name}/content, then hands over.
   virtual std::string begin_upload(std::string_view image) = 0;

@@ -32,6 +32,7 @@ Dispatcher::Dispatcher(Service& service, Log& log, std::string version, std::siz
     : service_(&service), log_(&log), body_bytes_(body_bytes) {
   add_resource_routes(router_);
   add_container_routes(router_);
+  add_file_routes(router_);
   add_image_routes(router_);
   add_operation_routes(router_);
   add_event_routes(router_);
@@ -85,7 +86,9 @@ void Dispatcher::check_fields(const Request& request) const {
   if (const auto* accept = request.header("accept")) {
     // Plain text and event streams can be had as what they are only; whoever asks for JSON gets problems as such.
     const bool json_too = route.produces == "text/plain";
-    if (!accepts(*accept, route.produces) && !(json_too && accepts(*accept, "application/json")))
+    const auto& also = route.also_produces;
+    const bool another = std::any_of(also.begin(), also.end(), [&](const auto& type) { return accepts(*accept, type); });
+    if (!accepts(*accept, route.produces) && !another && !(json_too && accepts(*accept, "application/json")))
       throw Error{Code::not_acceptable, "this answers " + route.produces};
   }
   if (const auto* coding = request.header("content-encoding"); coding != nullptr && *coding != "identity")
@@ -93,7 +96,7 @@ void Dispatcher::check_fields(const Request& request) const {
   if (const auto* expect = request.header("expect"); expect != nullptr && media_type(*expect) != "100-continue")
     throw HttpError{417, Error{Code::malformed, "the only expectation known here is 100-continue"}};
   if (route.body == BodyKind::none && request.has_body) throw Error{Code::malformed, request.method + " takes no body here"};
-  if (route.body == BodyKind::bytes && !request.has_body) throw Error{Code::malformed, "the content is needed as body"};
+  if (route.body == BodyKind::bytes && !request.has_body && !route.empty_body) throw Error{Code::malformed, "the content is needed as body"};
   if (route.body == BodyKind::json && !request.has_body) throw Error{Code::malformed, "a JSON document is needed as body"};
   if (route.body == BodyKind::none || route.body == BodyKind::bytes || !request.has_body) return;
   const auto* given = request.header("content-type");

@@ -66,6 +66,7 @@ struct Hold {
 };
 
 class EventFeed;
+class ByteSource;
 
 struct Reply {
   int status = 200;
@@ -77,6 +78,8 @@ struct Reply {
   bool close = false;                  // the connection cannot be used any more
   std::shared_ptr<Hold> hold;          // instead of all above
   std::shared_ptr<EventFeed> stream;   // after the header, until the client goes
+  std::shared_ptr<ByteSource> source;  // instead of body: pulled on the pool as fast as the client takes it
+  std::optional<std::uint64_t> length; // of what source gives; nullopt: chunked. Gives it less, the connection breaks off
 };
 
 // Text for the wire. What is not UTF-8 in it (console output, file names) becomes U+FFFD instead of an exception.

@@ -59,6 +59,13 @@ Json write_responses(const Route& route) {
     if (answer.schema.empty()) continue;
     // The log is text unless JSON is asked for; both are the same bytes.
     if (route.produces == "text/plain") response["content"][route.produces] = {{"schema", {{"type", "string"}}}};
+    if (!route.also_produces.empty()) {
+      const Json bytes{{"schema", {{"type", "string"}, {"format", "binary"}}}};
+      response["content"][route.produces] = bytes;
+      for (const auto& type : route.also_produces)
+        response["content"][type] = type == "application/json" ? Json{{"schema", schema_reference(answer.schema)}} : bytes;
+      continue;
+    }
     const bool stream = route.produces == "text/event-stream";
     response["content"][stream ? route.produces : "application/json"] = {{"schema", schema_reference(answer.schema)}};
   }

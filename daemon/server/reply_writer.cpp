@@ -32,7 +32,9 @@ void ReplyWriter::write(std::string& out, const Reply& reply, const Request& req
   if (!reply.content_type.empty()) add(out, "Content-Type", reply.content_type);
   for (const auto& field : reply.headers) add(out, field.name, field.value);
   const bool bodiless = reply.status == 204 || reply.status == 304;
-  if (!bodiless && !reply.stream) add(out, "Content-Length", std::to_string(reply.body.size()));
+  const auto length = reply.source ? reply.length : std::optional<std::uint64_t>{reply.body.size()};
+  if (!bodiless && !reply.stream && length) add(out, "Content-Length", std::to_string(*length));
+  if (!bodiless && !reply.stream && !length && request.version == 11) add(out, "Transfer-Encoding", "chunked");
   if (!keep_alive) add(out, "Connection", "close");
   out.append("\r\n");
   if (!bodiless && request.method != "HEAD") out.append(reply.body);

@@ -57,6 +57,7 @@ void Session::close() {
   feed_.reset();
   // What an upload undoes touches the disk. A job that is at work on it keeps it until then.
   if (sink_) core_->pool().post([sink = std::move(sink_)] {});
+  if (source_) core_->pool().post([source = std::move(source_)] {});
   core_->remove(shared_from_this());
 }
 
@@ -196,7 +197,8 @@ void Session::begin_request() {
   state_ = State::working;
   chunk_.clear();
   early_ = core_->dispatcher().admit(request_);
-  if (!request_.has_body) return early_ ? respond(*std::exchange(early_, std::nullopt)) : dispatch();
+  if (!request_.has_body)
+    return early_ ? respond(*std::exchange(early_, std::nullopt)) : request_.route->sink ? begin_upload() : dispatch();
   const bool expected = request_.version == 11 && request_.header("expect") != nullptr && unread().empty();
   // A client that asks first need not send what will be refused.
   if (early_ && expected) return fail(*std::exchange(early_, std::nullopt));

@@ -67,6 +67,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void sent();
   void linger();
   void pull_stream();
+  void pull_source();
+  void send_block(std::string block);
 
   std::shared_ptr<Core> core_;
   boost::asio::local::stream_protocol::socket socket_;
@@ -96,6 +98,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Core::Clock::time_point hold_end_{};
   std::shared_ptr<EventFeed> feed_;
   bool pulling_ = false;
+  std::shared_ptr<ByteSource> source_;   // of the answer under way
+  std::optional<std::uint64_t> source_left_;
+  bool chunked_ = false;
 };
 
 }  // namespace sovirt

@@ -1,7 +1,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdio>
 
+#include "daemon/domain/byte_stream.hpp"
 #include "daemon/server/event_feed.hpp"
 #include "daemon/server/session.hpp"
 
@@ -13,6 +15,8 @@ void Session::respond(Reply reply) {
   if (reply.hold) return begin_hold(std::move(reply.hold));
   const bool stream = reply.stream && request_.method == "GET";
   if (reply.close || stream || core_->stopping()) keep_alive_ = false;
+  const bool unbounded = reply.source && !reply.length && request_.version != 11;
+  if (unbounded) keep_alive_ = false;   // HTTP/1.0 knows the end of such an answer by the end of the connection
   core_->writer().write(out_, reply, request_, keep_alive_);
   core_->dispatcher().log(request_, reply);
   if (!audited_ && core_->dispatcher().audited(request_, reply)) audit_later(reply);
@@ -24,6 +28,11 @@ void Session::respond(Reply reply) {
     out_ += ":\n\n";  // shows a client at once that it is connected
     core_->stream_begins();
     watch_hangup();
+  }
+  if (reply.source && request_.method != "HEAD") {
+    source_ = std::move(reply.source);
+    source_left_ = reply.length;
+    chunked_ = !reply.length && !unbounded;
   }
   flush();
 }
@@ -73,6 +82,7 @@ void Session::flush() {
 void Session::sent() {
   if (out_.capacity() > (1u << 20)) std::string{}.swap(out_);
   if (state_ == State::streaming) return pull_stream();
+  if (source_) return pull_source();
   if (keep_alive_ && !core_->stopping()) {
     state_ = State::idle;
     return;
@@ -128,6 +138,45 @@ void Session::pull_stream() {
     });
   });
   if (!posted) close();
+}
+
+// One block is in memory: the next is read when the client has taken this one.
+void Session::pull_source() {
+  const bool posted = core_->pool().post([self = shared_from_this(), source = source_] {
+    constexpr std::size_t block_bytes = 256 * 1024;
+    const auto block = std::make_shared<std::string>();
+    const bool broken = self->core_->dispatcher().attempt(self->request_, [&]() -> std::optional<Reply> {
+      *block = source->read(block_bytes);
+      return std::nullopt;
+    }).has_value();
+    self->core_->post([self, block, broken] {
+      if (self->state_ == State::closed) return;
+      // Too late for a problem document: the client sees that the body is not whole.
+      if (broken) return self->close();
+      self->send_block(std::move(*block));
+      self->advance();
+    });
+  });
+  if (!posted) close();
+}
+
+void Session::send_block(std::string block) {
+  if (source_left_) {
+    if (block.size() > *source_left_) block.resize(static_cast<std::size_t>(*source_left_));
+    *source_left_ -= block.size();
+    if (block.empty() && *source_left_ > 0) return close();   // it has become shorter than was said
+  }
+  const bool last = block.empty() || source_left_ == 0u;
+  out_.clear();
+  if (chunked_ && !block.empty()) {
+    char size[20];
+    out_.append(size, static_cast<std::size_t>(std::snprintf(size, sizeof size, "%zx\r\n", block.size())));
+  }
+  out_.append(block);
+  if (chunked_) out_.append(block.empty() ? "0\r\n\r\n" : "\r\n");
+  out_done_ = 0;
+  if (last) core_->pool().post([source = std::move(source_)] {});
+  flush();
 }
 
 void Session::stop() {

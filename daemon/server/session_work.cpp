@@ -45,6 +45,7 @@ void Session::begin_upload() {
       },
       [this, expected](std::optional<Reply> failed) {
         if (failed) return fail(*std::move(failed));
+        if (!request_.has_body) return finish_upload();
         take_body(expected);
       });
 }

@@ -28,8 +28,12 @@ Utf8Locale::~Utf8Locale() {
 
 void TarReader::Free::operator()(archive* one) const noexcept { ::archive_read_free(one); }
 
-TarReader::TarReader(int fd, std::uint64_t size, const ProgressMeter& meter)
-    : fd_(fd), size_(size), meter_(&meter), buffer_(256 * 1024, '\0'), archive_(::archive_read_new()) {
+TarReader::TarReader(int fd, std::uint64_t size, const ProgressMeter& meter) : TarReader(fd, false, size, meter) {}
+
+TarReader::TarReader(int fd, const ProgressMeter& meter) : TarReader(fd, true, 0, meter) {}
+
+TarReader::TarReader(int fd, bool stream, std::uint64_t size, const ProgressMeter& meter)
+    : fd_(fd), stream_(stream), size_(size), meter_(&meter), buffer_(256 * 1024, '\0'), archive_(::archive_read_new()) {
   if (!archive_) throw Error{Code::internal, "libarchive is out of memory"};
   archive* one = archive_.get();
   // Only what is compiled in: a filter that libarchive runs as a program would be run as root.
@@ -50,7 +54,8 @@ ssize_t TarReader::give(archive* one, void* self, const void** buffer) {
     return ARCHIVE_FATAL;
   }
   ssize_t got = 0;
-  do got = ::pread(reader.fd_, reader.buffer_.data(), reader.buffer_.size(), static_cast<off_t>(reader.read_));
+  do got = reader.stream_ ? ::read(reader.fd_, reader.buffer_.data(), reader.buffer_.size())
+                          : ::pread(reader.fd_, reader.buffer_.data(), reader.buffer_.size(), static_cast<off_t>(reader.read_));
   while (got < 0 && errno == EINTR);
   if (got < 0) {
     ::archive_set_error(one, errno, "reading the file failed");

@@ -47,6 +47,7 @@ class Utf8Locale {
 class TarReader {
  public:
   TarReader(int fd, std::uint64_t size, const ProgressMeter&);
+  TarReader(int fd, const ProgressMeter&);   // a stream: read as it comes
   TarReader(const TarReader&) = delete;
   TarReader& operator=(const TarReader&) = delete;
 
@@ -56,6 +57,7 @@ class TarReader {
   std::uint64_t size() const noexcept { return size_; }
 
  private:
+  TarReader(int fd, bool stream, std::uint64_t size, const ProgressMeter&);
   static ssize_t give(archive*, void* self, const void** buffer);
   static std::int64_t skip(archive*, void* self, std::int64_t request);
   [[noreturn]] void fail() const;
@@ -63,6 +65,7 @@ class TarReader {
 
   struct Free { void operator()(archive*) const noexcept; };
   int fd_;
+  bool stream_;
   std::uint64_t size_, read_ = 0;
   const ProgressMeter* meter_;
   std::string buffer_;

@@ -11,6 +11,7 @@
 #include "daemon/domain/ids.hpp"
 #include "daemon/store/sqlite_store.hpp"
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
+#include "tests/fakes/files/fake_file_access.hpp"
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
@@ -45,7 +46,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe, files}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -96,6 +97,7 @@ class Host {
   FakeImageBuilder images;
   FakeLauncher launcher;
   NoProbe probe;
+  FakeFileAccess files;
   SilentLog log;
   std::unique_ptr<Store> store;
 

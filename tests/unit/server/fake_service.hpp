@@ -7,9 +7,29 @@
 
 #include "daemon/base/error.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/domain/container_files.hpp"
 #include "daemon/domain/service.hpp"
 
 namespace sovirt::test {
+
+// Files of every container together, in memory; a path with `..` is refused as the domain does.
+class FakeFiles final : public ContainerFiles {
+ public:
+  FileFacts look(std::string_view container, const std::string& path) override;
+  std::vector<FileFacts> list(std::string_view, const std::string&, const std::string& after, std::size_t most) override;
+  std::unique_ptr<ByteSource> read(std::string_view, const std::string& path, FileFacts& facts) override;
+  std::unique_ptr<ByteSource> read_tree(std::string_view, const std::string& path) override;
+  std::unique_ptr<ByteTarget> write(std::string_view, const std::string& path, const FileAttributes&) override;
+  std::unique_ptr<ByteTarget> write_tree(std::string_view, const std::string& path, bool make) override;
+  void remove(std::string_view, const std::string& path, bool recursive) override;
+
+  std::mutex mutex;
+  std::map<std::string, std::string> files;
+  std::uint64_t claims_more = 0;              // bytes that a file says it has and does not give
+  FileAttributes last;
+  std::atomic<int> open = 0;
+  std::atomic<std::uint64_t> given = 0;       // bytes that sources have given
+};
 
 // A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
 // asked. Thread-safe.
@@ -27,6 +47,7 @@ class FakeService final : public Service {
   void kill(std::string_view, int signal, const ChangeContext&) override;
   ExecResult exec(std::string_view, const ExecRequest&, const ChangeContext&) override;
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
+  ContainerFiles& files() override { return file_store; }
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
   void abandon_upload(const std::string& path) noexcept override;
@@ -64,6 +85,7 @@ class FakeService final : public Service {
   std::atomic<int> exec_ms = 0;               // how long exec blocks
   std::atomic<std::size_t> last_log_limit = 0;
   std::string uploaded;                       // content of the last one
+  FakeFiles file_store;
 
  private:
   struct Subscription {
