@@ -34,12 +34,6 @@ bool valid_hostname(std::string_view text) noexcept {
   return before != '-' && before != '.';
 }
 
-// What the kernel takes (dev_valid_name), less the names that mean something else to it or to its tools.
-bool valid_interface(std::string_view name) noexcept {
-  if (name.empty() || name.size() > 15 || name == "." || name == ".." || name == "lo" || name.front() == '-') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%'; });
-}
-
 std::optional<std::uint32_t> read_id(std::string_view text) noexcept {
   if (text.empty() || text.size() > 10 || !std::all_of(text.begin(), text.end(), digit)) return std::nullopt;
   if (text.size() > 1 && text.front() == '0') return std::nullopt;
@@ -124,7 +118,7 @@ void read_nic_end(ObjectReader& in, NicSpec& nic) {
 NicSpec read_nic(ObjectReader& in, std::size_t index, std::set<std::string>& seen_addresses) {
   NicSpec nic;
   nic.name = in.string("name", 256).value_or("eth" + std::to_string(index));
-  if (!valid_interface(nic.name))
+  if (!valid_interface_name(nic.name))
     in.fail("name", "format", "\"" + nic.name + "\" cannot be an interface's name: 1 to 15 visible characters, none of / : %, not lo, . or ..");
   read_nic_end(in, nic);
   nic.mac = in.mac("mac");
@@ -135,16 +129,21 @@ NicSpec read_nic(ObjectReader& in, std::size_t index, std::set<std::string>& see
   check_nic_addresses(in, nic, seen_addresses);
   nic.gateway = in.address("gateway");
   if (nic.gateway) check_gateway(in, nic);
+  nic.publish = read_publish(in);
+  if (!nic.publish.empty() && nic.addresses.empty()) in.fail("publish", "conflict", "a published port needs an address of the interface to lead to");
   return nic;
 }
 
 std::vector<NicSpec> read_nics(ObjectReader& in) {
   std::vector<NicSpec> nics;
-  std::set<std::string> names, macs, addresses;
+  std::set<std::string> names, macs, addresses, published;
   in.objects("nics", most_nics, [&](ObjectReader& nic, std::size_t index) {
     nics.push_back(read_nic(nic, index, addresses));
     const auto& last = nics.back();
     if (!names.insert(last.name).second) nic.fail("name", "duplicate", last.name + " is there twice");
+    for (const PublishSpec& one : last.publish)
+      if (std::string port = (one.udp ? "udp " : "tcp ") + std::to_string(one.host_port); !published.insert(port).second)
+        nic.fail("publish", "duplicate", port + " is published twice");
     if (last.mac && !macs.insert(last.mac->text()).second) nic.fail("mac", "duplicate", last.mac->text() + " is there twice");
   });
   return nics;
@@ -236,7 +235,8 @@ Json write_nic(const NicSpec& nic) {
           {"mac", nic.mac ? Json(nic.mac->text()) : Json(nullptr)},
           {"addresses", std::move(addresses)},
           {"gateway", nic.gateway ? Json(nic.gateway->text()) : Json(nullptr)},
-          {"mtu", nic.mtu}};
+          {"mtu", nic.mtu},
+          {"publish", write_publish(nic.publish)}};
 }
 
 Json write_limits(const LimitsSpec& limits) {

@@ -9,6 +9,7 @@
 #include "api/cidr.hpp"
 #include "api/json.hpp"
 #include "api/mac.hpp"
+#include "api/publish.hpp"
 
 namespace sovirt {
 
@@ -22,6 +23,7 @@ struct NicSpec {
   std::vector<Cidr> addresses;
   std::optional<IpAddress> gateway;   // must lie in one of the addresses' subnets
   unsigned mtu = 0;                   // 0: the bridge's
+  std::vector<PublishSpec> publish;   // ports of the host that lead to it
 };
 
 struct UserSpec { std::uint32_t uid = 0, gid = 0; };   // "0:0"

@@ -1,5 +1,6 @@
 #include "api/names.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -99,6 +100,23 @@ void check_name(Kind kind, std::string_view name) {
 
 std::string object_ref(Kind kind, std::string_view name) {
   return std::string{kind_text(kind)} + "/" + std::string{name};
+}
+
+bool valid_interface_name(std::string_view name) noexcept {
+  if (name.empty() || name.size() > longest_interface_name || name == "." || name == ".." || name == "lo" || name.front() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%'; });
+}
+
+bool valid_domain(std::string_view text) noexcept {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  if (text.empty() || text.size() > 253) return false;
+  for (;;) {
+    const std::string_view label = text.substr(0, text.find('.'));
+    if (label.empty() || label.size() > longest_name || !plain(label.front()) || !plain(label.back())) return false;
+    if (!std::all_of(label.begin(), label.end(), [&](char c) { return plain(c) || c == '-'; })) return false;
+    if (label.size() == text.size()) return true;
+    text.remove_prefix(label.size() + 1);
+  }
 }
 
 }  // namespace sovirt

@@ -19,6 +19,11 @@ bool kind_from_text(std::string_view, Kind& out) noexcept;
 void check_name(Kind, std::string_view name);
 bool valid_name(std::string_view name, size_t longest = 63) noexcept;
 
+// What the kernel takes for a link (dev_valid_name), less the names that mean something else to it or to its tools.
+bool valid_interface_name(std::string_view) noexcept;
+// RFC 1123: dot-separated labels of letters, digits and inner hyphens.
+bool valid_domain(std::string_view) noexcept;
+
 // "container/web", as conflicts_with and logs show objects.
 std::string object_ref(Kind, std::string_view name);
 
