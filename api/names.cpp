@@ -109,10 +109,11 @@ bool valid_interface_name(std::string_view name) noexcept {
 
 bool valid_domain(std::string_view text) noexcept {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  constexpr std::size_t longest_label = 63;
   if (text.empty() || text.size() > 253) return false;
   for (;;) {
     const std::string_view label = text.substr(0, text.find('.'));
-    if (label.empty() || label.size() > longest_name || !plain(label.front()) || !plain(label.back())) return false;
+    if (label.empty() || label.size() > longest_label || !plain(label.front()) || !plain(label.back())) return false;
     if (!std::all_of(label.begin(), label.end(), [&](char c) { return plain(c) || c == '-'; })) return false;
     if (label.size() == text.size()) return true;
     text.remove_prefix(label.size() + 1);

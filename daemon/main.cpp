@@ -15,6 +15,7 @@
 #include "daemon/domain/ids.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 #include "daemon/kernel/files/kernel_file_access.hpp"
+#include "daemon/kernel/filter/kernel_packet_filter.hpp"
 #include "daemon/kernel/host/host_probe.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
@@ -115,7 +116,8 @@ int serve(const Options& options, Log& log) {
   const auto host = make_host_probe(std::move(probe));
   const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
   const auto files = make_file_access();
-  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files}, *store, log, places);
+  const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
+  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files, *filter}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -37,6 +37,8 @@ const std::vector<Column>& columns() {
       {"MAC", [](const Json& b) { return Cell(text(b, "/status/mac")); }, 0, 4},
       {"STP", [](const Json& b) { return Cell(text(b, "/spec/stp")); }, 0, 1, false, true},
       {"PORTS", [](const Json& b) { return Cell(port_names(b)); }, 10, 8},
+      {"NAT", [](const Json& b) { return Cell(text(b, "/spec/nat")); }, 0, 1, false, true},
+      {"ISOLATION", [](const Json& b) { return Cell(text(b, "/spec/isolation")); }, 0, 1, false, true},
       {"POLICY", [](const Json& b) { return Cell(text(b, "/spec/policy")); }, 0, 2},
       {"LABELS", [](const Json& b) { return Cell(text(b, "/labels")); }, 0, 1, false, true},
       {"AGE", [](const Json& b) { return Cell(age(at(b, "/created_at"))); }, 0, 5, true}};
@@ -52,6 +54,8 @@ void fill_page(Page& page, const Json& bridge) {
   page.field("mtu", text(bridge, "/status/mtu"));
   page.field("up", text(bridge, "/status/up"));
   page.field("stp", text(bridge, "/spec/stp"));
+  page.field("nat", text(bridge, "/spec/nat"));
+  page.field("isolation", text(bridge, "/spec/isolation"));
   page.field("policy", text(bridge, "/spec/policy"));
   page.field("ifindex", text(bridge, "/status/ifindex"));
   const Json& ports = at(bridge, "/status/ports");
@@ -68,6 +72,8 @@ void add_spec_options(Command& command, BridgeOptions& options) {
   command.option("--mtu", "BYTES", "largest packet, 68 to 65535 (default 1500)", options.mtu);
   command.option("--mac", "MAC", "its MAC address; generated and kept if not given", options.mac);
   command.option("--stp", "yes|no", "spanning tree protocol (default no)", options.stp).among({"yes", "no"});
+  command.option("--nat", "yes|no", "what leaves the host from this bridge carries the host's address (default no)", options.nat).among({"yes", "no"});
+  command.option("--isolation", "yes|no", "keep its containers from each other and from other bridges (default no)", options.isolation).among({"yes", "no"});
   command.option("--policy", "POLICY", "what to do when somebody else changes it (default repair)", options.policy).among({"repair", "observe"});
 }
 
@@ -139,6 +145,8 @@ Json bridge_changes(const BridgeOptions& options) {
   if (options.mtu) body["mtu"] = integer_of("--mtu", *options.mtu);
   if (options.mac) body["mac"] = *options.mac;
   if (options.stp) body["stp"] = yes_no_of("--stp", *options.stp);
+  if (options.nat) body["nat"] = yes_no_of("--nat", *options.nat);
+  if (options.isolation) body["isolation"] = yes_no_of("--isolation", *options.isolation);
   if (options.policy) body["policy"] = *options.policy;
   if (!options.labels.empty()) body["labels"] = label_changes(options.labels);
   return body;

@@ -9,9 +9,10 @@ namespace sovirt::ctl {
 
 struct BridgeOptions {
   std::string name;
-  std::vector<std::string> addresses, labels;
-  std::optional<std::string> mtu, mac, stp, policy;
-  bool only_new = false, no_addresses = false;
+  std::vector<std::string> addresses, labels, ports;
+  std::optional<std::string> mtu, mac, stp, policy, nat, isolation, address_from;
+  std::optional<std::string> dhcp, dhcp_range, lease_time, dns, domain, confirm_within;
+  bool only_new = false, no_addresses = false, no_ports = false;
 };
 
 Json bridge_body(const BridgeOptions&);     // for PUT

@@ -64,25 +64,36 @@ std::int64_t microseconds_of_cpus(const std::string& option, const std::string& 
   return std::llround(cpus * 100'000);
 }
 
+// HOSTPORT[:PORT][/tcp|udp]
+Json publish_of(const std::string& text) {
+  const std::size_t slash = text.find('/'), colon = text.find(':');
+  Json one{{"host_port", integer_of("--nic publish", text.substr(0, std::min(colon, slash)))}};
+  if (colon < slash) one["port"] = integer_of("--nic publish", text.substr(colon + 1, slash == std::string::npos ? slash : slash - colon - 1));
+  if (slash != std::string::npos) one["protocol"] = text.substr(slash + 1);
+  return one;
+}
+
 Json nic_of(const std::string& text) {
-  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu"};
+  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu", "publish"};
   Json nic = Json::object();
-  Json addresses = Json::array();
+  Json addresses = Json::array(), published = Json::array();
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const auto [key, value] = pair_of("--nic", text.substr(begin, end - begin));
     begin = end + 1;
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       const std::string close = nearest(key, keys);
-      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu" : "did you mean '" + close + "'?");
+      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu, publish" : "did you mean '" + close + "'?");
     }
     if (key == "address") addresses.push_back(value);
+    else if (key == "publish") published.push_back(publish_of(value));
     else if (nic.contains(key)) throw UsageError("--nic: '" + key + "' is there twice");
     else if (key == "mtu") nic[key] = integer_of("--nic mtu", value);
     else nic[key] = value;
   }
   if (!nic.contains("bridge")) throw UsageError("--nic: 'bridge' is missing", "for example --nic bridge=brso1,address=172.16.2.10/24");
   if (!addresses.empty()) nic["addresses"] = std::move(addresses);
+  if (!published.empty()) nic["publish"] = std::move(published);
   return nic;
 }
 

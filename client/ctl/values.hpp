@@ -21,6 +21,7 @@ bool yes_no_of(const std::string& option, const std::string& text);
 std::int64_t microseconds_of_cpus(const std::string& option, const std::string& text);            // "1.5": of 100 ms
 
 // "bridge=brso1,name=eth0,address=172.16.2.10/24,…"; `address` may be there several times.
+Json publish_of(const std::string& text);  // "8080:80/tcp"
 Json nic_of(const std::string& text);
 
 // "k=v" sets, "k-" removes (null), as PATCH has it.

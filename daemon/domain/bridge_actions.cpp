@@ -57,6 +57,19 @@ Action remove_address(NetworkKernel& network) {
           }};
 }
 
+void isolate(NetworkKernel& network, const std::string& port, bool isolated) {
+  LinkChange change;
+  change.isolated = isolated;
+  network.change_link(port, change);
+}
+
+Action isolate_port(NetworkKernel& network) {
+  return {[&network](const Json& args, Scratch&) { isolate(network, text(args, "name"), args.at("isolated").get<bool>()); },
+          [&network](const Json& args, Scratch&) {
+            if (still_ours(network, text(args, "name"), text(args, "uid"))) isolate(network, text(args, "name"), !args.at("isolated").get<bool>());
+          }};
+}
+
 Action attach_port(NetworkKernel& network) {
   return {[&network](const Json& args, Scratch&) {
             const auto bridge = network.find_link(text(args, "bridge"));
@@ -65,6 +78,7 @@ Action attach_port(NetworkKernel& network) {
             change.master = bridge->ifindex;
             change.up = true;
             network.change_link(text(args, "host_name"), change);
+            isolate(network, text(args, "host_name"), args.value("isolated", false));
           },
           [](const Json&, Scratch&) {}};  // being a port of its bridge is what the spec asks: nothing to go back to
 }
@@ -88,6 +102,7 @@ ActionTable Bridges::actions() {
   return {{"bridge.create", create_bridge(network_)}, {"bridge.delete", delete_bridge(network_)},
           {"link.change", change_link(network_)},     {"address.add", add_address(network_)},
           {"address.remove", remove_address(network_)}, {"port.attach", attach_port(network_)},
+          {"port.isolate", isolate_port(network_)},
           {"nic.replug", replug_nic(network_)}};
 }
 

@@ -47,6 +47,8 @@ std::vector<std::string> Bridges::lock_keys(const Json&) const { return {"bridge
 
 void Bridges::check(const Resource& wanted, const Entry*) const {
   const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  if (spec.nat) packet_rules_.require("nat");
+  if (spec.isolation) packet_rules_.require("isolation");
   for (const EntryPtr& other : catalog_.all(Kind::bridge)) {
     if (other->resource.uid == wanted.uid) continue;
     const std::string ref = object_ref(Kind::bridge, other->resource.name);
@@ -68,6 +70,7 @@ Plan Bridges::plan(const Resource& wanted, const Entry*) const {
   plan_link(wanted, observed, plan);
   plan_addresses(wanted, observed, plan);
   plan_ports(wanted, observed, plan);
+  plan_filter(wanted, plan);
   return plan;
 }
 
@@ -105,28 +108,61 @@ void Bridges::plan_addresses(const Resource& wanted, const LinkState* link, Plan
 }
 
 void Bridges::plan_ports(const Resource& wanted, const LinkState* link, Plan& plan) const {
-  const unsigned mtu = read_bridge_spec(wanted.spec).mtu;
   for (const EntryPtr& entry : catalog_.dependents(wanted.uid)) {
     if (!entry->runtime.alive()) continue;
     const ContainerSpec spec = read_container_spec(entry->resource.spec);
-    for (std::size_t index = 0; index < spec.nics.size(); ++index) {
-      if (spec.nics[index].bridge != wanted.name) continue;
-      const std::string host_name = nic_host_name(entry->resource.uid, index);
-      const auto port = network_.find_link(host_name);
-      if (port && link && port->master == link->ifindex && port->up) continue;
-      Json args = nic_args(entry->resource, spec.nics[index], index, mtu);
-      args["pid"] = entry->runtime.init.pid;
-      if (port)
-        plan.add("port.attach", args, "make " + host_name + " of " + entry->resource.name + " a port of " + wanted.name);
-      else
-        plan.add("nic.replug", args, "plug " + spec.nics[index].name + " of " + entry->resource.name + " into " + wanted.name);
-    }
+    for (std::size_t index = 0; index < spec.nics.size(); ++index)
+      if (spec.nics[index].bridge == wanted.name) plan_port(wanted, *entry, spec.nics[index], index, link, plan);
+  }
+}
+
+void Bridges::plan_port(const Resource& wanted, const Entry& container, const NicSpec& nic, std::size_t index, const LinkState* link,
+                        Plan& plan) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  const std::string host_name = nic_host_name(container.resource.uid, index);
+  const auto port = network_.find_link(host_name);
+  Json args = nic_args(container.resource, nic, index, spec.mtu);
+  args["pid"] = container.runtime.init.pid;
+  args["isolated"] = spec.isolation;
+  const bool attached = port && link && port->master == link->ifindex && port->up;
+  if (!port)
+    plan.add("nic.replug", args, "plug " + nic.name + " of " + container.resource.name + " into " + wanted.name);
+  else if (!attached)
+    plan.add("port.attach", args, "make " + host_name + " of " + container.resource.name + " a port of " + wanted.name);
+  else if (port->isolated.value_or(false) != spec.isolation)
+    plan.add("port.isolate", {{"name", host_name}, {"uid", container.resource.uid}, {"isolated", spec.isolation}},
+             (spec.isolation ? "isolate " : "no longer isolate ") + host_name + " of " + container.resource.name);
+}
+
+bool Bridges::publishes(const Resource& bridge) const {
+  const auto dependents = catalog_.dependents(bridge.uid);
+  return std::any_of(dependents.begin(), dependents.end(), [](const EntryPtr& entry) {
+    return entry->resource.kind == Kind::container && entry->runtime.alive() && !PacketRules::share_of_container(entry->resource).is_null();
+  });
+}
+
+void Bridges::plan_filter(const Resource& wanted, Plan& plan) const {
+  const BridgeSpec spec = read_bridge_spec(wanted.spec);
+  packet_rules_.plan(wanted, PacketRules::share_of_bridge(wanted), spec.nat || spec.isolation || publishes(wanted), plan);
+}
+
+// A packet must be accepted by the chains of everybody. Those of others are not ours to change: they are named.
+void Bridges::report_obstacles() const {
+  const std::string obstacle = packet_rules_.obstacle();
+  for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) {
+    const BridgeSpec spec = read_bridge_spec(bridge->resource.spec);
+    if (obstacle.empty() || (!spec.nat && !publishes(bridge->resource)))
+      catalog_.clear_condition(bridge->resource.uid, "ForwardingBlocked");
+    else
+      catalog_.set_condition(bridge->resource.uid, {"ForwardingBlocked", true, "ForeignPolicyDrops",
+                             "what is forwarded from and to the bridge is dropped by " + obstacle + " unless a rule there accepts it", {}});
   }
 }
 
 Plan Bridges::plan_removal(const Resource& bridge) const {
   Plan plan;
   plan.forward = true;
+  packet_rules_.plan(bridge, nullptr, false, plan);
   plan.add("bridge.delete", {{"name", bridge.name}, {"uid", bridge.uid}}, "delete bridge " + bridge.name, true);
   return plan;
 }
@@ -134,7 +170,13 @@ Plan Bridges::plan_removal(const Resource& bridge) const {
 Policy Bridges::policy(const Resource& bridge) const { return read_bridge_spec(bridge.spec).policy; }
 
 std::shared_ptr<void> Bridges::watch(Notice& notice) {
-  return network_.watch([this, &notice](const LinkEvent& event, bool lost) { heard(notice, event, lost); });
+  auto watches = std::make_shared<std::vector<std::shared_ptr<void>>>();
+  watches->push_back(network_.watch([this, &notice](const LinkEvent& event, bool lost) { heard(notice, event, lost); }));
+  watches->push_back(packet_rules_.watch([this, &notice] {
+    report_obstacles();
+    notice.look_at_all(Kind::bridge);
+  }));
+  return watches;
 }
 
 // A link is a bridge's own, or a port that a container has in one.

@@ -5,6 +5,7 @@
 #include "api/bridge.hpp"
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/kind_rules.hpp"
+#include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
 
 namespace sovirt {
@@ -12,7 +13,8 @@ namespace sovirt {
 // The bridge kind: spec, observation, difference. Reads the kernel; changes it only by the steps it plans.
 class Bridges final : public KindRules {
  public:
-  Bridges(Catalog& catalog, NetworkKernel& network) : catalog_(catalog), network_(network) {}
+  Bridges(Catalog& catalog, NetworkKernel& network, PacketRules& packet_rules)
+      : catalog_(catalog), network_(network), packet_rules_(packet_rules) {}
 
   Kind kind() const noexcept override { return Kind::bridge; }
   void complete(Resource& wanted, const Resource* before) const override;  // facts: a generated MAC
@@ -35,9 +37,14 @@ class Bridges final : public KindRules {
   void plan_link(const Resource&, const LinkState*, Plan&) const;
   void plan_addresses(const Resource&, const LinkState*, Plan&) const;
   void plan_ports(const Resource&, const LinkState*, Plan&) const;
+  void plan_port(const Resource&, const Entry& container, const NicSpec&, std::size_t index, const LinkState*, Plan&) const;
+  void plan_filter(const Resource&, Plan&) const;
+  bool publishes(const Resource&) const;
+  void report_obstacles() const;
 
   Catalog& catalog_;
   NetworkKernel& network_;
+  PacketRules& packet_rules_;
 };
 
 }  // namespace sovirt

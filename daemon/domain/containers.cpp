@@ -52,6 +52,7 @@ std::vector<Claim> Containers::claims(const Resource& container) const {
   for (const NicSpec& nic : read_container_spec(container.spec).nics) {
     claims.push_back({"mac", nic_mac(container, nic).text()});
     for (const Cidr& cidr : nic.addresses) claims.push_back({"address", cidr.address().text()});
+    for (const PublishSpec& one : nic.publish) claims.push_back({"port", (one.udp ? "udp/" : "tcp/") + std::to_string(one.host_port)});
   }
   return claims;
 }
@@ -73,6 +74,7 @@ std::vector<std::string> Containers::lock_keys(const Json& spec) const {
 }
 
 void Containers::check(const Resource& wanted, const Entry* known) const {
+  if (!PacketRules::share_of_container(wanted).is_null()) packet_rules_.require("publish");
   if (!known) return;
   const Entry& before = *known;
   std::vector<FieldError> fields;
@@ -127,6 +129,12 @@ Plan Containers::plan_update(const Entry& before, const Resource& wanted) const 
   return plan;
 }
 
+// A port of the host leads to the container as long as it runs: to one that does not, callers are refused at once.
+void Containers::plan_published(const Resource& container, bool runs, Plan& plan) const {
+  const Json share = PacketRules::share_of_container(container);
+  if (!share.is_null()) packet_rules_.plan(container, runs ? share : Json(), runs, plan);
+}
+
 Plan Containers::plan_start(const Resource& container) const {
   const ContainerSpec spec = read_container_spec(container.spec);
   const std::string& name = container.name;
@@ -138,11 +146,14 @@ Plan Containers::plan_start(const Resource& container) const {
     Json nics = Json::array();
     for (std::size_t index = 0; index < spec.nics.size(); ++index) {
       const EntryPtr bridge = catalog_.need(Kind::bridge, spec.nics[index].bridge.value_or(""));
-      nics.push_back(nic_args(container, spec.nics[index], index, read_bridge_spec(bridge->resource.spec).mtu));
+      const BridgeSpec bridge_spec = read_bridge_spec(bridge->resource.spec);
+      nics.push_back(nic_args(container, spec.nics[index], index, bridge_spec.mtu));
+      nics.back()["isolated"] = bridge_spec.isolation;
     }
     plan.add("container.network", {{"nics", nics}},
              "create the network namespace of " + name + " with " + std::to_string(nics.size()) + " NIC(s)");
   }
+  plan_published(container, true, plan);
   plan.add("container.run", common, "execute the command of " + name);
   return plan;
 }
@@ -154,6 +165,7 @@ Plan Containers::plan_stop(const Resource& container, bool force, std::chrono::m
   Plan plan;
   plan.forward = true;
   plan.add("container.shutdown", args, (force ? "kill " : "shut down ") + container.name, true);
+  plan_published(container, false, plan);
   plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
   return plan;
 }
@@ -161,6 +173,7 @@ Plan Containers::plan_stop(const Resource& container, bool force, std::chrono::m
 Plan Containers::plan_collect(const Resource& container) const {
   Plan plan;
   plan.forward = true;
+  plan_published(container, false, plan);
   plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
   return plan;
 }

@@ -13,6 +13,7 @@
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
+#include "daemon/domain/packet_rules.hpp"
 
 namespace sovirt {
 
@@ -20,8 +21,9 @@ namespace sovirt {
 // executor runs them with the actions given here.
 class Containers final : public KindRules {
  public:
-  Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images)
-      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images) {}
+  Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images,
+             PacketRules& packet_rules)
+      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), packet_rules_(packet_rules) {}
 
   Kind kind() const noexcept override { return Kind::container; }
   // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
@@ -60,6 +62,7 @@ class Containers final : public KindRules {
   void collect(const Json& args);
   int shutdown_signal(std::string_view uid, pid_t init) const;
   Json collect_args(const Resource&) const;
+  void plan_published(const Resource&, bool runs, Plan&) const;
   Json nics_status(const Entry&) const;
   EntryPtr entry_of(const Json& args) const;
   Action launch_action();
@@ -72,6 +75,7 @@ class Containers final : public KindRules {
   Exits& exits_;
   Images& images_;
   std::function<void(std::string_view)> mount_ends_;
+  PacketRules& packet_rules_;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

@@ -21,13 +21,17 @@ constexpr std::size_t exec_output_limit = 1 << 20;  // bytes of each stream in t
 HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Places places)
     : kernel_(kernel), store_(store), log_(log), places_(std::move(places)),
       catalog_([this](const Resource& resource) { return kinds_.of(resource.kind).claims(resource); }),
-      executor_(store_, catalog_, log_, listeners_), operations_(store_, log_), bridges_(catalog_, kernel_.network),
-      images_(catalog_, kernel_, places_, executor_, locks_, operations_), containers_(catalog_, kernel_, places_, exits_, images_),
-      files_(catalog_, locks_, kernel_, places_), kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      executor_(store_, catalog_, log_, listeners_), operations_(store_, log_),
+      packet_rules_(catalog_, kernel_.filter), bridges_(catalog_, kernel_.network, packet_rules_),
+      images_(catalog_, kernel_, places_, executor_, locks_, operations_),
+      containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_),
+      files_(catalog_, locks_, kernel_, places_),
+      kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_) {
   containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
+  executor_.add_actions(packet_rules_.actions());
 }
 
 HostService::~HostService() { stop(); }
@@ -45,6 +49,7 @@ void HostService::start() {
   reconciler_.on_ready([this](const std::string& uid) { restore_.ready(uid); });
   reconciler_.start();
   const bool new_boot = recovery.run(state.journal, store_);
+  packet_rules_.reset();
   expire_old();
   restore_.start(new_boot);
 }

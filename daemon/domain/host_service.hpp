@@ -14,6 +14,7 @@
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/lifecycle.hpp"
 #include "daemon/domain/operations.hpp"
+#include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/reconciler.hpp"
 #include "daemon/domain/restore.hpp"
 #include "daemon/domain/service.hpp"
@@ -94,6 +95,7 @@ class HostService final : public Service {
   Exits exits_;
   Executor executor_;
   Operations operations_;
+  PacketRules packet_rules_;
   Bridges bridges_;
   Images images_;
   Containers containers_;

@@ -7,6 +7,7 @@
 #include "daemon/domain/ports/image_builder.hpp"
 #include "daemon/domain/ports/launcher.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
+#include "daemon/domain/ports/packet_filter.hpp"
 #include "daemon/domain/ports/root_filesystems.hpp"
 
 namespace sovirt {
@@ -20,6 +21,7 @@ struct KernelPorts {
   ImageBuilder& images;
   HostProbe& host;
   FileAccess& files;
+  PacketFilter& filter;
 };
 
 struct Places {

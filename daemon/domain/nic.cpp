@@ -33,6 +33,7 @@ NicPlug read_nic_args(const Json& args, int netns) {
   plug.name = args.at("name").get<std::string>();
   plug.mac = Mac::parse(args.at("mac").get<std::string>()).value();
   plug.mtu = args.at("mtu").get<unsigned>();
+  plug.isolated = args.value("isolated", false);
   for (const Json& address : args.at("addresses")) plug.addresses.push_back(Cidr::parse(address.get<std::string>()).value());
   if (args.at("gateway").is_string()) plug.gateway = IpAddress::parse(args.at("gateway").get<std::string>());
   return plug;

@@ -23,6 +23,7 @@ struct LinkState {
   bool carrier = false;                // IFF_LOWER_UP
   int master = 0;                      // ifindex of the bridge it is a port of, 0 if none
   std::optional<bool> stp;             // of a bridge
+  std::optional<bool> isolated;        // of a port: it exchanges nothing with other isolated ports
   std::string mark;                    // the altname "sovirt:<uid>" without its prefix, "" if none
   std::vector<Cidr> addresses;         // without IPv6 link-local ones the kernel made
 };
@@ -42,6 +43,7 @@ struct LinkChange {
   std::optional<bool> stp;
   std::optional<bool> up;
   std::optional<int> master;           // ifindex, 0: no longer a port
+  std::optional<bool> isolated = {};   // of a port that it is already
 };
 
 // A veth pair: the host's end a port of a bridge and up, the other inside a network namespace, up.
@@ -55,6 +57,7 @@ struct NicPlug {
   unsigned mtu = 1500;
   std::vector<Cidr> addresses;         // inside
   std::optional<IpAddress> gateway;    // default route inside
+  bool isolated = false;               // the host's end, from the other isolated ports of the bridge
 };
 
 struct LinkEvent {

@@ -27,7 +27,7 @@ struct Publication {
   std::string bridge;
   bool udp = false;          // otherwise TCP
   std::uint16_t host_port = 0;
-  IpAddress address;         // of the container
+  Cidr address;              // of the container; callers of its own subnet reach it only by masquerade
   std::uint16_t port = 0;
   bool no_way_back = false;  // the container has no gateway: it must see the host as the caller
   bool operator==(const Publication&) const = default;

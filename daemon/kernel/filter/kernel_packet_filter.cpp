@@ -24,9 +24,9 @@ Forwarding::Needs needs_of(const FilterRules& rules) {
     needs.v6 = needs.v6 || (one.masquerade && one.v6);
   }
   for (const Publication& one : rules.publications) {
-    (one.address.is_v6() ? needs.v6 : needs.v4) = true;
+    (one.address.address().is_v6() ? needs.v6 : needs.v4) = true;
     const bool known = std::find(needs.localnet.begin(), needs.localnet.end(), one.bridge) != needs.localnet.end();
-    if (!one.address.is_v6() && !known) needs.localnet.push_back(one.bridge);
+    if (!one.address.address().is_v6() && !known) needs.localnet.push_back(one.bridge);
   }
   return needs;
 }
@@ -89,8 +89,8 @@ class KernelPacketFilter final : public PacketFilter {
   static std::string probe() {
     FilterRules all;
     all.bridges.push_back({"probe0", true, true, false, true});
-    all.publications.push_back({"probe", "probe0", false, 1, IpAddress::v4({192, 0, 2, 1}), 1, false});
-    all.publications.push_back({"probe", "probe0", true, 1, *IpAddress::parse("2001:db8::1"), 1, false});
+    all.publications.push_back({"probe", "probe0", false, 1, *Cidr::parse("192.0.2.1/24"), 1, false});
+    all.publications.push_back({"probe", "probe0", true, 1, *Cidr::parse("2001:db8::1/64"), 1, false});
     const auto result = nft({"-c", "-j", "-f", "-"}, replacement("sovirt-probe", table_of(all)).dump());
     return result.status == 0 ? "" : "nftables in the kernel (CONFIG_NF_TABLES_INET, NFT_NAT, NFT_MASQ, NFT_FIB_INET): " + first_line(result.error_output);
   }

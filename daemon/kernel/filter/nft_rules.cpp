@@ -69,12 +69,12 @@ void isolate(Table& table, const BridgeFilter& one, const FilterRules& rules) {
 
 void publish(Table& table, const Publication& one) {
   const char* const protocol = one.udp ? "udp" : "tcp";
-  const char* const ip = family(one.address);
-  const std::string address = one.address.text();
+  const char* const ip = family(one.address.address());
+  const std::string address = one.address.address().text();
   const std::string purpose = one.owner + " " + protocol + " " + std::to_string(one.host_port);
   const Json here = equal({{"fib", {{"result", "type"}, {"flags", Json::array({"daddr"})}}}}, "local");
   const Json translate{{"dnat", {{"family", ip}, {"addr", address}, {"port", one.port}}}};
-  const Json of_family = equal(meta("nfproto"), one.address.is_v6() ? "ipv6" : "ipv4");
+  const Json of_family = equal(meta("nfproto"), one.address.address().is_v6() ? "ipv6" : "ipv4");
   const Json called = equal(field(protocol, "dport"), one.host_port);
   for (const char* chain : {"publish", "publish-local"}) table.rule(chain, purpose, Json::array({of_family, here, called, translate}));
   // The container would answer these callers past this host, or not at all: they must look like the host to it.
@@ -85,10 +85,12 @@ void publish(Table& table, const Publication& one) {
     return;
   }
   Json neighbour = source, local = source;
-  neighbour.insert(neighbour.begin(), from(one.bridge));
+  // By source address: with br_netfilter such a packet does not enter the host, so it has no interface it came from.
+  neighbour.push_back(equal(field(ip, "saddr"), {{"prefix", {{"addr", one.address.network().text()}, {"len", one.address.prefix()}}}}));
   neighbour.push_back(verdict("masquerade"));
   table.rule("outbound", purpose + " from its own bridge", std::move(neighbour));
-  local.push_back(equal(field(ip, "saddr"), one.address.is_v6() ? Json("::1") : loopback_net()));
+  if (one.address.address().is_v6()) return;   // ::1 does not leave the host, whatever it is translated to
+  local.push_back(equal(field(ip, "saddr"), loopback_net()));
   local.push_back(verdict("masquerade"));
   table.rule("outbound", purpose + " from localhost", std::move(local));
 }
@@ -114,7 +116,7 @@ Json table_of(const FilterRules& rules) {
   for (const Publication& one : rules.publications) {
     publish(table, one);
     // route_localnet, which local callers need, would let the bridge's other side reach what listens on 127.0.0.1 only.
-    if (one.address.is_v6() || std::find(guarded.begin(), guarded.end(), one.bridge) != guarded.end()) continue;
+    if (one.address.address().is_v6() || std::find(guarded.begin(), guarded.end(), one.bridge) != guarded.end()) continue;
     guarded.push_back(one.bridge);
     table.rule("guard", "localhost against " + one.bridge,
                Json::array({from(one.bridge), equal(field("ip", "daddr"), loopback_net()), verdict("drop")}));

@@ -116,6 +116,7 @@ Outcome send_change(Socket& socket, int ifindex, const LinkChange& change) {
   if (change.mac) put_mac(batch, *change.mac);
   if (change.master) batch.put_number<std::uint32_t>(IFLA_MASTER, static_cast<std::uint32_t>(*change.master));
   if (change.stp) put_bridge_data(batch, *change.stp, false);
+  if (change.isolated) put_port_data(batch, *change.isolated);
   return socket.transact(batch).front();
 }
 
@@ -127,6 +128,7 @@ LinkChange undo_of(const LinkState& now, const LinkChange& change) {
   if (change.stp) undo.stp = now.stp;
   if (change.up) undo.up = now.up;
   if (change.master) undo.master = now.master;
+  if (change.isolated) undo.isolated = now.isolated;
   return undo;
 }
 
@@ -141,6 +143,13 @@ void put_mark(Batch& batch, std::string_view name, std::string_view altname) {
   batch.begin(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
   batch.put_text(IFLA_IFNAME, name);
   batch.nest(IFLA_PROP_LIST | NLA_F_NESTED, [&] { batch.put_text(IFLA_ALT_IFNAME, altname); });
+}
+
+void put_port_data(Batch& batch, bool isolated) {
+  batch.nest(IFLA_LINKINFO, [&] {
+    batch.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
+    batch.nest(IFLA_INFO_SLAVE_DATA, [&] { batch.put_number<std::uint8_t>(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0); });
+  });
 }
 
 void put_mac(Batch& batch, const Mac& mac) { batch.put(IFLA_ADDRESS, mac.bytes()); }

@@ -16,6 +16,8 @@ void change_link(Socket& socket, std::string_view name, const LinkChange& change
 void refuse_pattern(std::string_view name);
 // Marks the link that is found by `name`; the altname must be free.
 void put_mark(Batch& batch, std::string_view name, std::string_view altname);
+// Of a port of a bridge, in a message that does not make it one.
+void put_port_data(Batch&, bool isolated);
 void put_mac(Batch& batch, const Mac& mac);
 Error foreign_link(std::string_view name);
 

@@ -74,6 +74,13 @@ void put_join_bridge(Batch& batch, const NicPlug& nic, int bridge) {
   batch.put_number<std::uint32_t>(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
 }
 
+// Behind the message that makes it a port: the kernel takes a port's attributes only from what is one.
+void put_isolated(Batch& batch, const NicPlug& nic) {
+  batch.begin(RTM_NEWLINK, 0, ifinfomsg{});
+  batch.put_text(IFLA_IFNAME, nic.host_name);
+  put_port_data(batch, nic.isolated);
+}
+
 // EAFNOSUPPORT: the kernel has no IPv6, or not on this link, and then no link-local address either.
 bool harmless(const Outcome& outcome) { return outcome.error == EAFNOSUPPORT || outcome.error == EOPNOTSUPP; }
 
@@ -86,6 +93,7 @@ LinkRecord create_pair(Socket& host, const NicPlug& nic, int bridge) {
   put_mark(batch, nic.host_name, nic_altname(nic.uid, nic.host_name));
   put_no_link_local(batch, nic);
   put_join_bridge(batch, nic, bridge);
+  if (nic.isolated) put_isolated(batch, nic);
 
   const auto outcomes = host.transact(batch);
   const std::string context = nic.host_name + " and " + nic.name;
@@ -96,6 +104,7 @@ LinkRecord create_pair(Socket& host, const NicPlug& nic, int bridge) {
     expect(outcomes[2], "RTM_NEWLINKPROP", context);
     if (!harmless(outcomes[3])) expect(outcomes[3], "RTM_SETLINK", context);
     expect(outcomes[4], "RTM_SETLINK", nic.host_name + " as a port of " + nic.bridge);
+    if (nic.isolated) expect(outcomes[5], "RTM_NEWLINK", nic.host_name + " isolated");
   } catch (const Error&) {
     delete_index(host, made->state.ifindex);
     throw;
@@ -144,7 +153,8 @@ std::optional<int> joined(Socket& inside, const NicPlug& nic, const LinkRecord& 
 void refresh(Socket& host, Socket& inside, const NicPlug& nic, int bridge, int inside_index) {
   Batch outer;
   put_join_bridge(outer, nic, bridge);
-  expect(host.transact(outer).front(), "RTM_SETLINK", nic.host_name);
+  put_isolated(outer, nic);
+  for (const Outcome& outcome : host.transact(outer)) expect(outcome, "RTM_SETLINK", nic.host_name);
   configure_inside(inside, nic, inside_index);
 }
 

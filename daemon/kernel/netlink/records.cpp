@@ -31,12 +31,20 @@ constexpr auto info_policy = [] {
   Policy<IFLA_INFO_MAX> policy{};
   policy[IFLA_INFO_KIND].type = NLA_STRING;
   policy[IFLA_INFO_DATA].type = NLA_NESTED;
+  policy[IFLA_INFO_SLAVE_KIND].type = NLA_STRING;
+  policy[IFLA_INFO_SLAVE_DATA].type = NLA_NESTED;
   return policy;
 }();
 
 constexpr auto bridge_policy = [] {
   Policy<IFLA_BR_MAX> policy{};
   policy[IFLA_BR_STP_STATE].type = NLA_U32;
+  return policy;
+}();
+
+constexpr auto port_policy = [] {
+  Policy<IFLA_BRPORT_MAX> policy{};
+  policy[IFLA_BRPORT_ISOLATED].type = NLA_U8;
   return policy;
 }();
 
@@ -60,6 +68,11 @@ std::string first_mark(const nlattr* properties) {
 void read_kind(nlattr* link_info, LinkState& state) {
   const Attributes<IFLA_INFO_MAX> info{link_info, info_policy};
   if (const auto* kind = info[IFLA_INFO_KIND]) state.kind = ::nla_get_string(kind);
+  const auto* master = info[IFLA_INFO_SLAVE_KIND];
+  if (master && std::string_view{::nla_get_string(master)} == "bridge" && info[IFLA_INFO_SLAVE_DATA]) {
+    const Attributes<IFLA_BRPORT_MAX> port{info[IFLA_INFO_SLAVE_DATA], port_policy};
+    if (const auto* isolated = port[IFLA_BRPORT_ISOLATED]) state.isolated = ::nla_get_u8(isolated) != 0;
+  }
   if (state.kind != "bridge" || !info[IFLA_INFO_DATA]) return;
   const Attributes<IFLA_BR_MAX> bridge{info[IFLA_INFO_DATA], bridge_policy};
   if (const auto* stp = bridge[IFLA_BR_STP_STATE]) state.stp = ::nla_get_u32(stp) != 0;

@@ -87,8 +87,8 @@ BridgeFilter bridge(std::string name, bool nat, bool isolated) { return {std::mo
 FilterRules everything() {
   FilterRules rules;
   rules.bridges = {bridge("br0", true, false), bridge("br1", false, true)};
-  rules.publications.push_back({"container/web", "br0", false, 8080, IpAddress::v4({10, 0, 0, 2}), 80, false});
-  rules.publications.push_back({"container/web", "br0", true, 53, *IpAddress::parse("fd00::2"), 53, true});
+  rules.publications.push_back({"container/web", "br0", false, 8080, *Cidr::parse("10.0.0.2/24"), 80, false});
+  rules.publications.push_back({"container/web", "br0", true, 53, *Cidr::parse("fd00::2/64"), 53, true});
   return rules;
 }
 

@@ -93,6 +93,23 @@ TYPED_TEST(Nics, PlugMakesBothEnds) {
   EXPECT_TRUE(kernel.find_link("brso1")->carrier);
 }
 
+TYPED_TEST(Nics, APortIsIsolatedFromTheStartAndAsAsked) {
+  auto& kernel = this->kernel();
+  const auto netns = kernel.create_netns();
+  auto wanted = this->nic(netns.get());
+  wanted.isolated = true;
+  kernel.plug(wanted);
+  EXPECT_EQ(kernel.find_link(wanted.host_name)->isolated, true);
+  LinkChange change;
+  change.isolated = false;
+  kernel.change_link(wanted.host_name, change);
+  EXPECT_EQ(kernel.find_link(wanted.host_name)->isolated, false);
+  kernel.plug(wanted);
+  EXPECT_EQ(kernel.find_link(wanted.host_name)->isolated, true);
+  EXPECT_FALSE(kernel.find_link("brso1")->isolated);
+  EXPECT_EQ(error_of([&] { kernel.change_link("brso1", change); }).value().code(), Code::unsupported);
+}
+
 TYPED_TEST(Nics, WithoutAddressesIsUpAllTheSame) {
   auto& kernel = this->kernel();
   const auto netns = kernel.create_netns();

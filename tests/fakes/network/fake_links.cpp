@@ -31,7 +31,10 @@ FakeLinks::Link& FakeLinks::add(std::string_view name, std::string_view kind) {
 
 bool FakeLinks::erase(int ifindex) {
   for (auto& [index, link] : links_)
-    if (link.state.master == ifindex) link.state.master = 0;
+    if (link.state.master == ifindex) {
+      link.state.master = 0;
+      link.state.isolated.reset();
+    }
   return links_.erase(ifindex) != 0;
 }
 
@@ -63,10 +66,15 @@ void FakeLinks::change(Link& link, const LinkChange& change) {
     if (master->state.kind != "bridge") throw fake_error(Code::unsupported, EOPNOTSUPP, "RTM_NEWLINK", next.name);
     if (next.kind == "bridge") throw fake_error(Code::conflict, ELOOP, "RTM_NEWLINK", next.name);
   }
+  if (change.isolated && next.master == 0) throw fake_error(Code::unsupported, EOPNOTSUPP, "RTM_NEWLINK", next.name);
   if (change.mtu) next.mtu = *change.mtu;
   if (change.mac) next.mac = *change.mac;
   if (change.stp) next.stp = *change.stp;
-  if (change.master) next.master = *change.master;
+  if (change.master && *change.master != next.master) {
+    next.master = *change.master;
+    next.isolated = next.master != 0 ? std::optional{false} : std::nullopt;
+  }
+  if (change.isolated) next.isolated = *change.isolated;
   if (change.up) next.up = *change.up;
   if (link.state.up && !next.up)  // the kernel forgets the IPv6 addresses of a link that goes down, and keeps the others
     std::erase_if(next.addresses, [](const Cidr& cidr) { return cidr.address().is_v6(); });

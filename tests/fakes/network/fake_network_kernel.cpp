@@ -136,6 +136,7 @@ void FakeNetworkKernel::plug(const NicPlug& nic) {
     Link* const end = there->peer_space == inside ? space(inside).links.at(there->peer) : nullptr;
     if (end != nullptr && end->state.name == nic.name) {
       host().change(*there, {.mtu = nic.mtu, .mac = {}, .stp = {}, .up = true, .master = bridge.state.ifindex});
+      there->state.isolated = nic.isolated;
       configure(space(inside).links, *end, nic);
       tell(there->state);
       return;
@@ -174,6 +175,7 @@ void FakeNetworkKernel::connect(SpaceId inside, const NicPlug& nic, Link& bridge
     host().erase(outer_index);
     throw;
   }
+  outer.state.isolated = nic.isolated;
   outer.state.mark = nic.uid;
   tell(outer.state);
 }

@@ -13,8 +13,10 @@ std::string bridge_errors(const char* text) {
 
 TEST(BridgeSpec, writes_every_field_and_reads_it_back) {
   const auto empty = write_bridge_spec(read_bridge_spec(Json::object()));
-  EXPECT_EQ(empty, Json::parse(R"({"addresses":[],"mtu":1500,"mac":null,"stp":false,"policy":"repair"})"));
-  const auto full = Json::parse(R"({"addresses":["172.16.2.1/24","2001:db8::1/64"],"mtu":9000,"mac":"4a:49:43:49:79:bf","stp":true,"policy":"observe"})");
+  EXPECT_EQ(empty, Json::parse(R"({"addresses":[],"mtu":1500,"mac":null,"stp":false,"ports":[],"address_from":"static","nat":false,
+    "dhcp":{"enabled":false,"range":null,"lease_time":3600},"dns":{"enabled":false,"domain":"sovirt"},"isolation":false,"policy":"repair"})"));
+  const auto full = Json::parse(R"({"addresses":["172.16.2.1/24","2001:db8::1/64"],"mtu":9000,"mac":"4a:49:43:49:79:bf","stp":true,"ports":[],"address_from":"static","nat":true,
+    "dhcp":{"enabled":false,"range":null,"lease_time":3600},"dns":{"enabled":false,"domain":"sovirt"},"isolation":true,"policy":"observe"})");
   EXPECT_EQ(write_bridge_spec(read_bridge_spec(full)), full);
   EXPECT_EQ(write_bridge_spec(read_bridge_spec(empty)), empty);
 }
@@ -39,8 +41,8 @@ TEST(BridgeSpec, table) {
       {R"({"mac":"01:00:5e:00:00:01"})", "/mac multicast"}, {R"({"mac":"00:00:00:00:00:00"})", "/mac unusable"}, {R"({"mac":"4a49"})", "/mac format"},
       {R"({"stp":1})", "/stp type"}, {R"({"policy":"ignore"})", "/policy choice"}, {R"({"mtv":1500})", "/mtv unknown-field"}, {"[]", " type"}, {"null", " type"},
       {R"({"ports":[],"address_from":"static","nat":false,"dhcp":{"enabled":false},"dns":{"enabled":false,"domain":"sovirt"},"isolation":false})", ""},
-      {R"({"ports":["eth0"]})", "/ports unsupported"}, {R"({"address_from":"dhcp"})", "/address_from unsupported"}, {R"({"nat":true})", "/nat unsupported"},
-      {R"({"dhcp":{"enabled":true}})", "/dhcp unsupported"}, {R"({"dns":{"domain":"x"}})", "/dns unsupported"}, {R"({"isolation":true})", "/isolation unsupported"}};
+      {R"({"ports":["eth0"]})", "/ports unsupported"}, {R"({"address_from":"dhcp"})", "/address_from unsupported"}, {R"({"nat":true})", ""}, {R"({"nat":1})", "/nat type"},
+      {R"({"dhcp":{"enabled":true},"addresses":["172.16.2.1/24"]})", "/dhcp unsupported"}, {R"({"dns":{"domain":"x"}})", "/dns unsupported"}, {R"({"isolation":true})", ""}, {R"({"isolation":"yes"})", "/isolation type"}};
   for (const auto& [text, wanted] : cases) EXPECT_EQ(bridge_errors(text), wanted) << text;
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/store/sqlite_store.hpp"
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
 #include "tests/fakes/files/fake_file_access.hpp"
+#include "tests/fakes/filter/fake_packet_filter.hpp"
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
@@ -46,7 +47,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe, files}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe, files, filter}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -98,6 +99,7 @@ class Host {
   FakeLauncher launcher;
   NoProbe probe;
   FakeFileAccess files;
+  fakes::FakePacketFilter filter;
   SilentLog log;
   std::unique_ptr<Store> store;
 
