@@ -12,6 +12,7 @@ namespace sovirt {
 struct RootfsLayers {
   std::string lower;     // the image's root, read-only
   std::string directory; // the container's own: holds upper/ and work/
+  std::vector<std::string> layers = {};  // frozen ones between the two, the topmost first
 };
 
 // A file to be put into a root file system before its start, resolved inside it.

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "daemon/base/error.hpp"
 #include "daemon/base/failpoint.hpp"
 #include "daemon/kernel/mount/init_program.hpp"
+#include "daemon/kernel/mount/overlay_mount.hpp"
 #include "daemon/kernel/mount/program_files.hpp"
 #include "daemon/kernel/mount/remove_tree.hpp"
 #include "daemon/kernel/mount/root_path.hpp"
@@ -27,51 +27,6 @@ constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/s
 void make_directory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw errno_error("mkdir", path);
 }
-
-unique_fd open_directory(const std::string& path) {
-  unique_fd opened{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  if (!opened) throw errno_error("open", path);
-  return opened;
-}
-
-// The file system context's own words ("e overlay: …"), which say more than the errno; "" on kernels where overlayfs
-// writes them to the kernel log only (before 6.5).
-std::string context_messages(int fs) {
-  std::string all;
-  std::array<char, 1024> line;
-  for (int count = 0; count < 16; ++count) {
-    const ssize_t length = ::read(fs, line.data(), line.size());
-    if (length <= 0) break;
-    std::string_view text{line.data(), static_cast<std::size_t>(length)};
-    if (text.size() > 2 && text[1] == ' ') text.remove_prefix(2);
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    all.append(all.empty() ? "" : "; ").append(text);
-  }
-  return all;
-}
-
-[[noreturn]] void fail(int fs, int number, const char* call, const RootfsLayers& layers) {
-  std::string context = "overlay of " + layers.lower + " for " + layers.directory;
-  const std::string words = context_messages(fs);
-  if (!words.empty()) context += ": " + words;
-  throw errno_error(number, call, std::move(context));
-}
-
-// A path as overlayfs takes it. Colons, commas and backslashes mean something there, and how they are escaped
-// differs between kernels: such a path goes by way of its descriptor, and everyone else's shows in mountinfo as it is.
-class LayerPath {
- public:
-  explicit LayerPath(std::string path) : path_(std::move(path)) {
-    if (path_.find_first_of(":,\\\n") == std::string::npos) return;
-    held_ = open_directory(path_);
-    path_ = "/proc/self/fd/" + std::to_string(held_.get());
-  }
-  const char* text() const noexcept { return path_.c_str(); }
-
- private:
-  std::string path_;
-  unique_fd held_;
-};
 
 std::string random_name() {
   std::uint64_t number = 0;
@@ -133,7 +88,8 @@ class OverlayRootFilesystems final : public RootFilesystems {
  public:
   void create(const RootfsLayers& layers) override {
     struct stat root{};
-    if (::stat(layers.lower.c_str(), &root) != 0) throw errno_error("stat", layers.lower);
+    const std::string& below = layers.layers.empty() ? layers.lower : layers.layers.front();
+    if (::stat(below.c_str(), &root) != 0) throw errno_error("stat", below);
     make_directory(layers.directory, 0700);
     failpoint::reach("rootfs.create.upper");
     const std::string upper = layers.directory + "/upper";
@@ -167,21 +123,7 @@ class OverlayRootFilesystems final : public RootFilesystems {
     return names;
   }
 
-  unique_fd mount(const RootfsLayers& layers) override {
-    const LayerPath lower{layers.lower}, upper{layers.directory + "/upper"}, work{layers.directory + "/work"};
-    const unique_fd fs{::fsopen("overlay", FSOPEN_CLOEXEC)};
-    if (!fs && (errno == ENODEV || errno == ENOSYS))
-      throw Error{Code::unsupported, "this kernel has no overlayfs"}.with_errno(errno, "fsopen").with_hint("modprobe overlay");
-    if (!fs) throw errno_error("fsopen", "overlay");
-    const std::array<std::pair<const char*, const char*>, 4> options{
-        {{"source", "overlay"}, {"lowerdir", lower.text()}, {"upperdir", upper.text()}, {"workdir", work.text()}}};
-    for (const auto& [key, value] : options)
-      if (::fsconfig(fs.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) fail(fs.get(), errno, "fsconfig", layers);
-    if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) fail(fs.get(), errno, "fsconfig", layers);
-    unique_fd mounted{::fsmount(fs.get(), FSMOUNT_CLOEXEC, 0)};
-    if (!mounted) fail(fs.get(), errno, "fsmount", layers);
-    return mounted;
-  }
+  unique_fd mount(const RootfsLayers& layers) override { return rootfs::mount_overlay(layers); }
 
   void write(int root, const std::vector<RootfsFile>& files) override {
     for (const RootfsFile& file : files) write_file(root, file);
