@@ -18,6 +18,7 @@
 #include "daemon/kernel/filter/kernel_packet_filter.hpp"
 #include "daemon/kernel/host/host_probe.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
+#include "daemon/kernel/mount/kernel_layer_files.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
 #include "daemon/kernel/process/process_launcher.hpp"
@@ -110,6 +111,7 @@ int serve(const Options& options, Log& log) {
   const auto network = make_network_kernel();
   const auto cgroups = make_cgroup_tree({places.instance, options.cgroup_parent});
   const auto roots = make_root_filesystems();
+  const auto layers = make_layer_files();
   const auto images = make_image_builder({options.state_dir + "/images", options.state_dir + "/tmp"});
   HostProbeOptions probe;
   probe.controllers = [&cgroups = *cgroups] { return cgroups.controllers(); };
@@ -117,7 +119,7 @@ int serve(const Options& options, Log& log) {
   const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
   const auto files = make_file_access();
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
-  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files, *filter}, *store, log, places);
+  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files, *filter, *layers}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -10,7 +10,7 @@ sovirt_build_packages=(
 sovirt_run_packages=(debootstrap debian-archive-keyring iproute2 procps nftables dnsmasq-base)
 sovirt_test_packages=(
   libgtest-dev libbenchmark-dev python3 curl busybox-static iproute2 iputils-ping procps util-linux
-  xz-utils zstd jq
+  xz-utils zstd jq openssh-client
 )
 
 # Only compared with, so only where figures are made.

@@ -224,6 +224,8 @@ void add_container(Command& root) {
   make_container_push(container.command("push", "put files and directories into a container"));
   make_container_pull(container.command("pull", "get files and directories out of a container"));
   add_container_file(container);
+  make_container_copy(container.command("copy", "make another container with the same files").alias("clone"));
+  make_container_rename(container.command("rename", "give a container another name"));
   make_container_rm(container.command("rm", "delete containers and their files"));
   make_history(container.command("history", "list its revisions and who made them").example("sovirtctl container history sodebian"), "container", "containers", Names::containers);
   make_revert(container.command("revert", "bring back an earlier revision").example("sovirtctl container revert sodebian 1"), "container", "containers", Names::containers);

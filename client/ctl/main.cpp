@@ -27,6 +27,7 @@ void fill(Command& root, Globals& globals) {
   root.about("Asks the daemon sovirtd on this host over its socket. KIND is a noun below, VERB what to do with it.");
   add_globals(root, globals);
   add_container(root);
+  add_snapshot(root);
   add_bridge(root);
   add_image(root);
   add_template(root);

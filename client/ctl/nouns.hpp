@@ -7,6 +7,7 @@ namespace sovirt::ctl {
 void add_bridge(Command& root);
 void add_container(Command& root);
 void add_image(Command& root);
+void add_snapshot(Command& root);
 void add_template(Command& root);
 void add_operation(Command& root);
 void add_event(Command& root);
@@ -29,6 +30,8 @@ void add_container_file(Command& container);
 void make_container_create(Command&);
 void make_container_set(Command&);
 void make_container_kill(Command&);
+void make_container_copy(Command&);
+void make_container_rename(Command&);
 void make_event_watch(Command&);
 void make_host_check(Command&);
 

@@ -12,6 +12,8 @@ void add_short_forms(Command& root) {
   make_container_state(root.command("thaw", "let frozen containers go on (container thaw)"), "thaw");
   make_container_exec(root.command("exec", "run a command in a container (container exec)"));
   make_container_log(root.command("logs", "print a container's log (container log)"));
+  make_container_copy(root.command("copy", "copy a container (container copy)"));
+  make_container_rename(root.command("rename", "rename a container (container rename)"));
   make_container_rm(root.command("rm", "delete containers (container rm)"));
   make_container_push(root.command("push", "put files into a container (container push)"));
   make_container_pull(root.command("pull", "get files out of a container (container pull)"));

@@ -23,6 +23,13 @@ void Catalog::apply(const Commit& commit, std::int64_t last_event) {
   const std::unique_lock lock(mutex_);
   last_event_ = std::max(last_event_, last_event);
   if (commit.remove_uid) drop(*commit.remove_uid);
+  for (const auto& [changed, facts] : commit.facts) {
+    const auto known = by_uid_.find(changed);
+    if (known == by_uid_.end()) continue;
+    Entry entry = *known->second;
+    entry.resource.facts = facts;
+    put(std::move(entry));
+  }
   const std::string* uid = commit.put ? &commit.put->uid : commit.runtime ? &commit.runtime->uid : nullptr;
   if (!uid) return;
   const auto known = by_uid_.find(*uid);
@@ -39,8 +46,10 @@ void Catalog::apply(const Commit& commit, std::int64_t last_event) {
 
 void Catalog::put(Entry entry) {
   const std::string uid = entry.resource.uid;
-  if (const auto known = by_uid_.find(uid); known != by_uid_.end())
+  if (const auto known = by_uid_.find(uid); known != by_uid_.end()) {
     for (const Claim& claim : known->second->claims) claims_.erase({claim.type, claim.value});
+    entries_.erase(Key{known->second->resource.kind, known->second->resource.name});  // it may have another name now
+  }
   for (const Claim& claim : entry.claims) claims_[{claim.type, claim.value}] = uid;
   auto shared = std::make_shared<const Entry>(std::move(entry));
   entries_[{shared->resource.kind, shared->resource.name}] = shared;

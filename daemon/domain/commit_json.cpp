@@ -106,6 +106,7 @@ Commit read_whole(const Json& json) {
   commit.expected_revision = read_optional(json.at("expected_revision"), read_number);
   for (const auto& claim : json.at("claims")) commit.claims.push_back({claim.at("type").get<std::string>(), claim.at("value").get<std::string>()});
   commit.references = json.at("references").get<std::vector<std::string>>();
+  commit.facts = json.value("facts", std::map<std::string, Json>{});
   if (!json.at("remove_uid").is_null()) commit.remove_uid = json.at("remove_uid").get<std::string>();
   commit.runtime = read_optional(json.at("runtime"), read_runtime);
   for (const auto& event : json.at("events")) commit.events.push_back(read_event(event));
@@ -121,6 +122,7 @@ Json write_commit(const Commit& commit) {
           {"expected_revision", write_optional(commit.expected_revision, as_is<std::int64_t>)},
           {"claims", write_claims(commit.claims)},
           {"references", commit.references},
+          {"facts", commit.facts},
           {"remove_uid", commit.remove_uid ? Json(*commit.remove_uid) : Json(nullptr)},
           {"runtime", write_optional(commit.runtime, write_runtime)},
           {"events", write_events(commit.events)},

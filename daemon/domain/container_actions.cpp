@@ -18,6 +18,10 @@ constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 constexpr std::chrono::seconds kill_patience{10};
 constexpr std::chrono::seconds start_moment{2};
 
+RootfsLayers rootfs_layers(const Json& args) {
+  return {text(args, "lower"), text(args, "directory"), args.value("layers", std::vector<std::string>{})};
+}
+
 LimitsSpec read_limits(const Json& limits) {
   return read_container_spec({{"image", "none"}, {"limits", limits}}).limits;
 }
@@ -52,7 +56,7 @@ std::vector<std::string> Containers::resolve_command(const ContainerSpec& spec, 
 void Containers::prepare(const Resource& container, Scratch& scratch) const {
   const ContainerSpec spec = read_container_spec(container.spec);
   if (mount_ends_) mount_ends_(container.uid);
-  scratch.rootfs = kernel_.roots.mount({text(container.facts, "image_directory"), directory(container.uid)});
+  scratch.rootfs = kernel_.roots.mount(layers_.of(container));
   OciInput input;
   input.name = container.name;
   input.uid = container.uid;
@@ -158,7 +162,7 @@ ActionTable Containers::actions() {
   const auto nothing = [](const Json&, Scratch&) {};
   ActionTable table;
   table["rootfs.create"] = {
-      [this](const Json& args, Scratch&) { kernel_.roots.create({text(args, "lower"), text(args, "directory")}); },
+      [this](const Json& args, Scratch&) { kernel_.roots.create(rootfs_layers(args)); },
       [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};
   table["rootfs.discard"] = {
       [this](const Json& args, Scratch&) { kernel_.roots.move(text(args, "directory"), text(args, "trash")); },

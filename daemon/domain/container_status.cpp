@@ -1,6 +1,7 @@
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
+#include "daemon/domain/shared_identity.hpp"
 
 namespace sovirt {
 namespace {
@@ -88,7 +89,9 @@ Json Containers::status(const Entry& entry) const {
               {"usage", alive ? usage_json(kernel_.cgroups, group) : Json()},
               {"image_digest", entry.resource.facts.at("image_digest")},
               {"rootfs", {{"lower", entry.resource.facts.at("image_directory")},
+                          {"layers", layers_.of(entry.resource).layers},
                           {"upper", directory(entry.resource.uid) + "/upper"}}}};
+  if (Json shared = show_shared(entry.resource, catalog_); !shared.empty()) status["shared_identity"] = std::move(shared);
   if (runtime.state == "failed") status["reason"] = runtime.failure;
   return status;
 }

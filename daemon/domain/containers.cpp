@@ -5,6 +5,7 @@
 #include "api/bridge.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
+#include "daemon/domain/shared_identity.hpp"
 
 namespace sovirt {
 namespace {
@@ -14,9 +15,7 @@ constexpr const char* start_fields[] = {"hostname", "isolation", "command", "env
 
 }  // namespace
 
-std::string Containers::directory(std::string_view uid) const {
-  return places_.state_dir + "/containers/" + std::string{uid};
-}
+std::string Containers::directory(std::string_view uid) const { return layers_.directory(uid); }
 
 // `remove-*` in this folder belongs to the image builder, which deletes at start what is left there.
 std::string Containers::trash(std::string_view uid) const { return places_.state_dir + "/tmp/remove-" + std::string{uid}; }
@@ -45,15 +44,13 @@ void Containers::complete(Resource& wanted, const Resource* before) const {
           .with_hint("`sovirtctl bridge create` makes one");
     if (!nic.mac && !wanted.facts["macs"].contains(nic.name)) wanted.facts["macs"][nic.name] = Mac::random_local().text();
   }
+  if (before) set_shared_claims(wanted.facts, still_shared(wanted, catalog_));
 }
 
 std::vector<Claim> Containers::claims(const Resource& container) const {
-  std::vector<Claim> claims;
-  for (const NicSpec& nic : read_container_spec(container.spec).nics) {
-    claims.push_back({"mac", nic_mac(container, nic).text()});
-    for (const Cidr& cidr : nic.addresses) claims.push_back({"address", cidr.address().text()});
-    for (const PublishSpec& one : nic.publish) claims.push_back({"port", (one.udp ? "udp/" : "tcp/") + std::to_string(one.host_port)});
-  }
+  std::vector<Claim> claims = nic_claims(container);
+  for (const Claim& shared : shared_claims(container))
+    std::erase_if(claims, [&](const Claim& claim) { return claim.type == shared.type && claim.value == shared.value; });
   return claims;
 }
 
@@ -107,13 +104,16 @@ void Containers::check_removal(const Entry& entry) const {
 
 void Containers::after_removal(const Entry& entry) {
   kernel_.roots.remove(trash(entry.resource.uid));
+  std::vector<std::string> layers = layers_of(entry.resource);
+  for (const Snapshot& one : snapshots_of(entry.resource)) layers.insert(layers.end(), one.layers.begin(), one.layers.end());
+  layers_.release(layers);
   images_.release(entry.resource.facts.at("image_digest").get<std::string>());
 }
 
 Plan Containers::plan_create(const Resource& container) const {
   Plan plan;
   plan.add("rootfs.create",
-           {{"lower", container.facts.at("image_directory")}, {"directory", directory(container.uid)}},
+           {{"lower", container.facts.at("image_directory")}, {"layers", layers_.of(container).layers}, {"directory", directory(container.uid)}},
            "make an overlay of image " + container.spec.at("image").get<std::string>() + " for " + container.name);
   return plan;
 }
@@ -138,6 +138,7 @@ void Containers::plan_published(const Resource& container, bool runs, Plan& plan
 Plan Containers::plan_start(const Resource& container) const {
   const ContainerSpec spec = read_container_spec(container.spec);
   const std::string& name = container.name;
+  check_alone(container, catalog_);
   const Json common = collect_args(container);
   Plan plan;
   plan.add("container.prepare", common, "mount the root file system of " + name + " and check its command");

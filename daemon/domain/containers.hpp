@@ -14,6 +14,7 @@
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/packet_rules.hpp"
+#include "daemon/domain/layers.hpp"
 
 namespace sovirt {
 
@@ -22,8 +23,9 @@ namespace sovirt {
 class Containers final : public KindRules {
  public:
   Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images,
-             PacketRules& packet_rules)
-      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), packet_rules_(packet_rules) {}
+             PacketRules& packet_rules, Layers& layers)
+      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), packet_rules_(packet_rules),
+        layers_(layers) {}
 
   Kind kind() const noexcept override { return Kind::container; }
   // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
@@ -49,6 +51,8 @@ class Containers final : public KindRules {
   std::string directory(std::string_view uid) const;
   std::string log_path(std::string_view uid) const;
   // Called with a uid when the mount of its root file system is about to give way to another, or to none.
+  // Whoever looks at its files lets go of the mount, since what it is made of is about to change. The caller holds its lock.
+  void end_mounts(std::string_view uid) const { if (mount_ends_) mount_ends_(uid); }
   void before_mount_ends(std::function<void(std::string_view uid)> listener) { mount_ends_ = std::move(listener); }
 
  private:
@@ -76,6 +80,7 @@ class Containers final : public KindRules {
   Images& images_;
   std::function<void(std::string_view)> mount_ends_;
   PacketRules& packet_rules_;
+  Layers& layers_;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

@@ -24,14 +24,16 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       executor_(store_, catalog_, log_, listeners_), operations_(store_, log_),
       packet_rules_(catalog_, kernel_.filter), bridges_(catalog_, kernel_.network, packet_rules_),
       images_(catalog_, kernel_, places_, executor_, locks_, operations_),
-      containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_),
+      layers_(catalog_, kernel_, places_), containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_, layers_),
       files_(catalog_, locks_, kernel_, places_),
       kinds_({&bridges_, &images_, &containers_}), lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      copies_({catalog_, executor_, locks_, operations_, containers_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_) {
   containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
   executor_.add_actions(packet_rules_.actions());
+  executor_.add_actions(copies_.actions());
 }
 
 HostService::~HostService() { stop(); }
@@ -45,7 +47,7 @@ void HostService::start() {
     return;
   }
   operations_.load(state.operations);
-  Recovery recovery(catalog_, executor_, lifecycle_, images_, kernel_, places_, log_);
+  Recovery recovery(catalog_, executor_, lifecycle_, images_, layers_, kernel_, places_, log_);
   reconciler_.on_ready([this](const std::string& uid) { restore_.ready(uid); });
   reconciler_.start();
   const bool new_boot = recovery.run(state.journal, store_);

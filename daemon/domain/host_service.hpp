@@ -6,6 +6,7 @@
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/containers.hpp"
+#include "daemon/domain/copies.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
 #include "daemon/domain/images.hpp"
@@ -46,6 +47,7 @@ class HostService final : public Service {
   Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) override;
 
   ContainerFiles& files() override { return files_; }
+  ContainerCopies& copies() override { return copies_; }
 
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
@@ -98,10 +100,12 @@ class HostService final : public Service {
   PacketRules packet_rules_;
   Bridges bridges_;
   Images images_;
+  Layers layers_;
   Containers containers_;
   FileSessions files_;
   Kinds kinds_;
   Lifecycle lifecycle_;
+  Copies copies_;
   Reconciler reconciler_;
   Restore restore_;
 };

@@ -6,6 +6,7 @@
 #include "daemon/domain/ports/host_probe.hpp"
 #include "daemon/domain/ports/image_builder.hpp"
 #include "daemon/domain/ports/launcher.hpp"
+#include "daemon/domain/ports/layer_files.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
 #include "daemon/domain/ports/packet_filter.hpp"
 #include "daemon/domain/ports/root_filesystems.hpp"
@@ -22,6 +23,7 @@ struct KernelPorts {
   HostProbe& host;
   FileAccess& files;
   PacketFilter& filter;
+  LayerFiles& layers;
 };
 
 struct Places {

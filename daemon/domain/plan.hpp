@@ -1,6 +1,9 @@
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -42,6 +45,8 @@ struct Scratch {
   std::unique_ptr<Launch> launch;
   std::optional<Launched> launched;
   std::optional<ExitStatus> exit;
+  std::stop_token stop;                            // of the operation that runs it
+  std::function<void(std::uint64_t bytes)> copied; // its progress
 };
 
 }  // namespace sovirt

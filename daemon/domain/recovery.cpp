@@ -100,6 +100,7 @@ void Recovery::collect_files() {
   std::error_code error;
   for (const auto& left : std::filesystem::directory_iterator(places_.state_dir + "/uploads", error))
     std::filesystem::remove(left.path(), error);
+  quietly("cannot remove layers", "layers", [&] { layers_.collect(); });
   kernel_.images.collect(images_.digests_in_use());
 }
 

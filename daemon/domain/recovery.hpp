@@ -6,6 +6,7 @@
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/images.hpp"
+#include "daemon/domain/layers.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/lifecycle.hpp"
 
@@ -15,9 +16,9 @@ namespace sovirt {
 // the containers, and removes what nobody owns. One thread, once.
 class Recovery {
  public:
-  Recovery(Catalog& catalog, Executor& executor, Lifecycle& lifecycle, Images& images, const KernelPorts& kernel,
+  Recovery(Catalog& catalog, Executor& executor, Lifecycle& lifecycle, Images& images, Layers& layers, const KernelPorts& kernel,
            const Places& places, Log& log)
-      : catalog_(catalog), executor_(executor), lifecycle_(lifecycle), images_(images), kernel_(kernel), places_(places), log_(log) {}
+      : catalog_(catalog), executor_(executor), lifecycle_(lifecycle), images_(images), layers_(layers), kernel_(kernel), places_(places), log_(log) {}
 
   // Returns true if the host has booted since the daemon last ran.
   bool run(const std::vector<JournalRow>& open_journal, Store&);
@@ -34,6 +35,7 @@ class Recovery {
   Executor& executor_;
   Lifecycle& lifecycle_;
   Images& images_;
+  Layers& layers_;
   KernelPorts kernel_;
   const Places& places_;
   Log& log_;

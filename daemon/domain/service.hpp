@@ -48,6 +48,8 @@ struct Page {
   std::int64_t seq = 0;                  // id of the last event at that moment
 };
 
+class ContainerCopies;
+
 struct EventFilter {
   std::string kind, name, type;          // empty: all
 };
@@ -74,6 +76,7 @@ class Service {
   virtual Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) = 0;
 
   virtual ContainerFiles& files() = 0;
+  virtual ContainerCopies& copies() = 0;   // container_copies.hpp
 
   // Path of an empty file that the server fills with the body of PUT /v1/images/{name}/content, then hands over.
   virtual std::string begin_upload(std::string_view image) = 0;

@@ -43,6 +43,8 @@ Reply finished_operation(Service& service, const Json& operation, Kind kind, con
     const bool cancelled = operation.value("state", "") == "cancelled";
     throw Error{cancelled ? Code::cancelled : Code::unavailable, "the operation was " + operation.value("state", "interrupted")};
   }
+  const Json& result = operation.at("result");
+  if (result.is_object() && !result.contains("uid")) return json_reply(created ? 201 : 200, result);  // no resource: a document of its own
   try {
     Json resource = service.get(kind, name);
     Reply reply = json_reply(created ? 201 : 200, resource);

@@ -90,7 +90,8 @@ const std::vector<Schema>& table() {
         {"stop_timeout", "integer", "seconds"}}},
       {"ContainerStatus",
        {{"state", "created|running|frozen|stopped|failed"}, {"pid", "integer?"}, {"started_at", "string?"}, {"exit", "object?"},
-        {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"usage", "any"}, {"rootfs", "any"}, {"conditions", "[Condition]"}}},
+        {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"usage", "any"}, {"rootfs", "any"},
+        {"shared_identity", "[object]", "fixed MACs and addresses that another container has too; only one of them can run"}, {"conditions", "[Condition]"}}},
       {"ImageSpec", {{"!source", "ImageSource"}}},
       {"ImageSource",
        {{"!type", "debootstrap|tarball|binaries"}, {"suite", "string"}, {"mirror", "string"}, {"variant", "string"}, {"packages", "[string]"},
@@ -102,6 +103,15 @@ const std::vector<Schema>& table() {
       {"RevertRequest", {{"!revision", "integer"}}},
       {"StateRequest", {{"!desired", "running|stopped|frozen"}, {"force", "boolean"}, {"timeout", "integer", "seconds"}}},
       {"RestartRequest", {{"timeout", "integer", "seconds"}}},
+      {"CopyRequest",
+       {{"!name", "string", "of the copy"},
+        {"identity", "fail|regenerate|keep", "a fixed MAC or address: refused, replaced by a free one, or kept, so that only one of the two can run"}}},
+      {"RenameRequest", {{"!name", "string"}}},
+      {"SnapshotRequest", {{"!name", "string"}}},
+      {"RestoreRequest", {{"!snapshot", "string"}}},
+      {"Snapshot",
+       {{"!name", "string"}, {"!created_at", "time"}, {"!parent", "string?", "the snapshot it was made after"}, {"!current", "boolean", "what the container now has came from it"},
+        {"!size", "integer", "bytes on the disk beyond its parent's"}}},
       {"KillRequest", {{"signal", "any", "TERM, RTMIN+3 or a number; TERM when absent"}}},
       {"ExecRequest",
        {{"!command", "[string]"}, {"env", "{string}"}, {"cwd", "string"}, {"user", "string"}, {"stdin", "string"}, {"timeout", "number", "seconds"}}},
@@ -168,6 +178,7 @@ Json write_schemas() {
     add_list(schemas, kind);
   }
   add_list(schemas, "Operation");
+  add_list(schemas, "Snapshot");
   return schemas;
 }
 

@@ -159,6 +159,7 @@ std::vector<std::int64_t> apply(Database& database, std::optional<std::int64_t> 
     throw Error{Code::internal, "the journal has no entry " + std::to_string(*journal) + " to commit"};
   if (commit.remove_uid) remove_object(database, commit);  // first: what is put may take its name and addresses
   if (commit.put) put_object(database, commit);
+  for (const auto& [uid, facts] : commit.facts) tables::put_facts(database, uid, facts);
   if (commit.runtime) tables::put_runtime(database, *commit.runtime);
   std::vector<std::int64_t> ids;
   for (const auto& event : commit.events) ids.push_back(tables::put_event(database, event));

@@ -137,6 +137,11 @@ class Story:
         ]
 
     @staticmethod
+    def again(step):
+        """What the same request may answer once more."""
+        return (200, 201, 204) if step[1] == "PUT" else (204, 404)
+
+    @staticmethod
     def ask(daemon, step):
         """The answer's status; None when the daemon died meanwhile."""
         _, method, path, body = step
@@ -188,6 +193,58 @@ class Story:
         return bool(bridges), containers.get("c1", "absent")
 
 
+class LayerStory(Story):
+    """Copies and snapshots: who stands on which layer."""
+
+    def __init__(self):
+        self.bridge = None
+        post = "/v1/containers/c1/actions"
+        self.steps = [
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox"}),
+            ("snapshot", "POST", f"{post}/snapshot", {"name": "s1"}),
+            ("copy", "POST", f"{post}/copy", {"name": "c2"}),
+            ("second snapshot", "POST", f"{post}/snapshot", {"name": "s2"}),
+            ("third snapshot", "POST", f"{post}/snapshot", {"name": "s3"}),
+            ("restore", "POST", f"{post}/restore", {"snapshot": "s1"}),
+            ("restore back", "POST", f"{post}/restore", {"snapshot": "s3"}),
+            ("delete snapshot", "DELETE", "/v1/containers/c1/snapshots/s2", None),
+            ("rename", "POST", "/v1/containers/c2/actions/rename", {"name": "c3"}),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("delete copy", "DELETE", "/v1/containers/c3", None),
+        ]
+
+    @staticmethod
+    def again(step):
+        return (200, 201, 204) if step[1] == "PUT" else (204, 404) if step[1] == "DELETE" else (200, 201, 404, 409)
+
+    @staticmethod
+    def ask(daemon, step):
+        """Before each step c1 has written something, so that there is a layer to be made."""
+        for directory in (daemon.state_dir / "containers").glob("*/upper"):
+            if not any(directory.iterdir()) and step[1] != "DELETE":
+                (directory / "written").write_text(step[0])
+        return Story.ask(daemon, step)
+
+    def check(self, daemon, what):
+        containers = {item["name"]: item for item in daemon.items("containers")}
+        assert len(list((daemon.state_dir / "containers").glob("*"))) == len(containers), what
+        assert not list((daemon.state_dir / "tmp").glob("*")), what
+        stored = {str(path) for path in (daemon.state_dir / "layers").glob("*")}
+        named = set()
+        for item in containers.values():
+            rootfs = item["status"]["rootfs"]
+            assert (pathlib.Path(rootfs["upper"])).is_dir(), f"{what}: {item['name']} has no upper directory"
+            named |= set(rootfs["layers"])
+        assert named <= stored, f"{what}: {named - stored} is gone"
+        assert containers or not stored, f"{what}: {stored} is left"
+        assert not [path for path in stored if "." in pathlib.Path(path).name], f"{what}: {stored}"
+
+    def state(self, daemon):
+        containers = {item["name"]: len(item["status"]["rootfs"]["layers"]) for item in daemon.items("containers")}
+        listed = daemon.api.get("/v1/containers/c1/snapshots").json.get("items", [])
+        return containers, [(one["name"], one["parent"], one["current"]) for one in listed]
+
+
 def learn(daemon, story):
     """(step, failpoint) pairs in the order they are reached."""
     log = daemon.home / "failpoints"
@@ -224,8 +281,7 @@ def interrupted(daemon, story, index, name):
     found = story.state(daemon)
     story.check(daemon, what)
     status = story.ask(daemon, story.steps[index])
-    allowed = (200, 201, 204) if story.steps[index][1] == "PUT" else (204, 404)
-    assert status in allowed, f"{what}: the same request again answers {status}; {before} -> {found}; {daemon.log_tail(4)}"
+    assert status in story.again(story.steps[index]), f"{what}: the same request again answers {status}; {before} -> {found}; {daemon.log_tail(4)}"
     story.check(daemon, f"{what}, and asked again")
     for step in story.steps[index + 1:]:
         assert story.ask(daemon, step) in (200, 201, 204), f"{what}: after it, {step[0]} fails"
@@ -234,8 +290,16 @@ def interrupted(daemon, story, index, name):
 
 @test("crash-failpoint-sweep", seconds=900)
 def sweep(lab):
+    run_sweep(lab, Story(lab.name("br")))
+
+
+@test("crash-failpoint-sweep-of-layers", seconds=900)
+def sweep_layers(lab):
+    run_sweep(lab, LayerStory())
+
+
+def run_sweep(lab, story):
     daemon = lab.new_daemon()
-    story = Story(lab.name("br"))
     log = daemon.home / "startup"
     daemon.restart(SOVIRT_FAILPOINT_LOG=str(log))
     startup = set(log.read_text().split()) if log.exists() else set()
@@ -271,19 +335,27 @@ def refused(daemon, story, index, name):
     assert daemon.process.poll() is None and status is not None, f"{what}: the daemon died: {daemon.log_tail(4)}"
     after = story.state(daemon)
     # A stop or deletion goes forward: what is gone cannot be brought back, so it may have been done all the same.
-    forward = story.steps[index][0] in ("stop", "delete container", "delete bridge")
+    forward = story.steps[index][0] in ("stop", "delete container", "delete bridge", "delete copy", "delete snapshot")
     assert status < 400 or forward or after == before, f"{what}: answered {status}, but {before} became {after}"
     daemon.restart()
     story.check(daemon, what)
     for step in story.steps[index:]:
-        assert story.ask(daemon, step) in (200, 201, 204, 404), f"{what}: after it, {step[0]} fails: {daemon.log_tail(3)}"
+        assert story.ask(daemon, step) in (200, 201, 204, 404, *story.again(step)), f"{what}: after it, {step[0]} fails: {daemon.log_tail(3)}"
     story.check(daemon, f"{what}, and all taken down")
 
 
 @test("crash-failpoint-errors-roll-back", seconds=900)
 def errors(lab):
+    run_errors(lab, Story(lab.name("br")))
+
+
+@test("crash-failpoint-errors-roll-back-layers", seconds=900)
+def layer_errors(lab):
+    run_errors(lab, LayerStory())
+
+
+def run_errors(lab, story):
     daemon = lab.new_daemon()
-    story = Story(lab.name("br"))
     pairs = learn(daemon, story)
     if not pairs:
         raise Skip("this build has no failpoints (use the dev preset)")

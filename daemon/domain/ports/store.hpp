@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,6 +68,7 @@ struct Commit {
   std::optional<std::int64_t> expected_revision;  // of what is replaced; 0: must not exist. Otherwise precondition_failed/exists
   std::vector<Claim> claims;                   // with put: all the object holds now, replacing what it held
   std::vector<std::string> references;         // with put: uids it depends on, replacing
+  std::map<std::string, Json> facts;           // uid -> facts of other objects that change with it; no revision of theirs
   std::optional<std::string> remove_uid;
   std::optional<RuntimeRow> runtime;
   std::vector<Event> events;

@@ -45,6 +45,11 @@ void put_resource(Database& database, const Resource& resource) {
       .run();
 }
 
+void put_facts(Database& database, std::string_view uid, const Json& facts) {
+  database.statement("UPDATE resource SET facts = ? WHERE uid = ?").with(json_text(facts), uid).run();
+  if (database.changes() == 0) throw Error{Code::internal, "no object has uid " + std::string{uid}};
+}
+
 bool remove_resource(Database& database, std::string_view uid) {
   check_unused(database, uid);
   database.statement("DELETE FROM resource WHERE uid = ?").with(uid).run();

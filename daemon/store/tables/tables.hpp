@@ -23,6 +23,7 @@ std::optional<Holder> find_resource(Database&, std::string_view uid);
 std::optional<Holder> find_resource(Database&, Kind, std::string_view name);
 void check_revision(const std::optional<Holder>& found, const std::string& wanted_ref, std::optional<std::int64_t> expected);
 void put_resource(Database&, const Resource&);             // Error{exists}: another object has its name
+void put_facts(Database&, std::string_view uid, const Json& facts);
 bool remove_resource(Database&, std::string_view uid);     // false: was absent. Takes all that hangs on it along
 Resource read_resource(Statement&);
 constexpr const char* all_resources =

@@ -31,6 +31,21 @@ std::map<std::string, std::string> FakeRootFilesystems::files(const std::string&
   return found == containers_.end() ? std::map<std::string, std::string>{} : found->second;
 }
 
+void FakeRootFilesystems::set_files(const std::string& directory, std::map<std::string, std::string> files) {
+  const std::scoped_lock lock{mutex_};
+  containers_.insert_or_assign(directory, std::move(files));
+}
+
+bool FakeRootFilesystems::drop(const std::string& directory) {
+  const std::scoped_lock lock{mutex_};
+  return containers_.erase(directory) == 1;
+}
+
+RootfsLayers FakeRootFilesystems::layers(int rootfs) const {
+  const std::scoped_lock lock{mutex_};
+  return find(rootfs);
+}
+
 std::size_t FakeRootFilesystems::mounts() const {
   const std::scoped_lock lock{mutex_};
   return made_;
@@ -92,6 +107,8 @@ unique_fd FakeRootFilesystems::mount(const RootfsLayers& layers) {
   const std::scoped_lock lock{mutex_};
   count_call();
   if (!containers_.contains(layers.directory)) throw errno_error(ENOENT, "fsconfig", layers.directory);
+  for (const std::string& one : layers.layers)
+    if (!containers_.contains(one)) throw errno_error(ENOENT, "fsconfig", one);
   unique_fd fd{::memfd_create("sovirt-fake-rootfs", MFD_CLOEXEC)};
   struct stat facts{};
   if (!fd || ::fstat(fd.get(), &facts) != 0) throw errno_error("memfd_create");

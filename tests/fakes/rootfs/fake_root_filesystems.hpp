@@ -30,6 +30,8 @@ class FakeRootFilesystems final : public RootFilesystems {
   void set_image(const std::string& lower, Image image);         // images nobody set are Image{}
   bool exists(const std::string& directory) const;
   std::map<std::string, std::string> files(const std::string& directory) const;  // written there: path to content
+  void set_files(const std::string& directory, std::map<std::string, std::string> files);  // made if absent
+  bool drop(const std::string& directory);                       // false: absent
   std::size_t mounts() const;                                    // made since the start
 
   void create(const RootfsLayers&) override;
@@ -41,6 +43,7 @@ class FakeRootFilesystems final : public RootFilesystems {
   std::optional<std::string> missing_for(int rootfs, std::string_view command, std::string_view path_variable) override;
   std::optional<std::string> find_init(int rootfs) override;
   int shutdown_signal(int rootfs, std::string_view command) override;
+  RootfsLayers layers(int rootfs) const;                         // of a mount
 
  private:
   void count_call();

@@ -15,6 +15,7 @@
 #include "tests/fakes/filter/fake_packet_filter.hpp"
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
+#include "tests/fakes/layers/fake_layer_files.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
 #include "tests/fakes/rootfs/fake_root_filesystems.hpp"
 
@@ -47,7 +48,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe, files, filter}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, launcher, roots, images, probe, files, filter, layers}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -85,6 +86,7 @@ class Host {
     for (const std::string& group : groups.groups()) text += "group:" + group + " ";
     for (const std::string& uid : launcher.known()) text += "launch:" + uid + " ";
     for (const std::string& name : roots.directories(directory_.string() + "/containers")) text += "dir:" + name + " ";
+    for (const std::string& id : roots.directories(directory_.string() + "/layers")) text += "layer:" + id + " ";
     return text;
   }
 
@@ -95,6 +97,7 @@ class Host {
   fakes::FakeNetworkKernel network;
   FakeCgroupTree groups;
   FakeRootFilesystems roots;
+  FakeLayerFiles layers{roots};
   FakeImageBuilder images;
   FakeLauncher launcher;
   NoProbe probe;

@@ -48,6 +48,7 @@ class FakeService final : public Service {
   ExecResult exec(std::string_view, const ExecRequest&, const ChangeContext&) override;
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
   ContainerFiles& files() override { return file_store; }
+  ContainerCopies& copies() override { throw Error{Code::unsupported, "not in this fake"}; }
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
   void abandon_upload(const std::string& path) noexcept override;

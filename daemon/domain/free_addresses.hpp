@@ -1,0 +1,13 @@
+#pragma once
+#include <string>
+
+#include "api/container.hpp"
+#include "daemon/domain/catalog.hpp"
+
+namespace sovirt {
+
+// Gives each NIC of a copy what nobody on the host holds: fixed MACs become generated ones, fixed addresses the next free
+// one of the same subnet. Throws Error{duplicate} with the field where a subnet is full.
+void take_free_addresses(ContainerSpec&, const Catalog&);
+
+}  // namespace sovirt
