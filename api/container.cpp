@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t longest_path = 4095;
 constexpr std::size_t most_nics = 8;
-constexpr std::uint64_t most_memory = std::uint64_t{1} << 62, least_memory = 64 * 1024;
-constexpr std::int64_t most_pids = 4'194'304;  // PID_MAX_LIMIT of a 64-bit kernel
 
 bool letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -149,35 +147,12 @@ std::vector<NicSpec> read_nics(ObjectReader& in) {
   return nics;
 }
 
-std::optional<std::uint64_t> positive(ObjectReader& in, const char* key, std::uint64_t least, std::uint64_t most) {
-  const auto value = in.integer(key, static_cast<std::int64_t>(least), static_cast<std::int64_t>(most));
-  return value ? std::optional{static_cast<std::uint64_t>(*value)} : std::nullopt;
-}
-
-void read_cpu_limits(ObjectReader& in, LimitsSpec& limits) {
-  limits.cpu_weight = positive(in, "weight", 1, 10'000);
-  in.not_yet("shares", nullptr);
-  in.object("max", [&](ObjectReader& max) {
-    // Bounds of the kernel (kernel/sched/core.c): 1 ms at least, a period of 1 s at most.
-    limits.cpu_quota_us = positive(max, "quota", 1'000, std::uint64_t{1} << 44);
-    limits.cpu_period_us = positive(max, "period", 1'000, 1'000'000).value_or(100'000);
-    max.require("quota");
-  });
-}
-
-LimitsSpec read_limits(ObjectReader& in) {
+// A container is frozen by its state, and its group lies where sovirt puts it.
+LimitsSpec read_container_limits(ObjectReader& in) {
   LimitsSpec limits;
   in.object("limits", [&](ObjectReader& all) {
-    all.object("cpu", [&](ObjectReader& cpu) { read_cpu_limits(cpu, limits); });
-    all.object("memory", [&](ObjectReader& memory) {
-      limits.memory_max = positive(memory, "max", least_memory, most_memory);
-      memory.not_yet("high", nullptr);
-      memory.not_yet("swap_max", nullptr);
-    });
-    all.object("pids", [&](ObjectReader& pids) { limits.pids_max = positive(pids, "max", 1, most_pids); });
-    all.not_yet("cpuset", {{"cpus", nullptr}, {"mems", nullptr}});
-    all.not_yet("io", {{"weight", nullptr}, {"limits", Json::array()}});
-    all.not_yet("frozen", false);
+    limits = read_limits(all);
+    if (all.boolean("frozen").value_or(false)) all.fail("frozen", "conflict", "a container is frozen by its state: PUT …/state {\"desired\":\"frozen\"}");
   });
   return limits;
 }
@@ -225,8 +200,6 @@ void check_chroot(ObjectReader& in, const ContainerSpec& spec) {
   if (spec.hostname) in.fail("hostname", "conflict", "a chroot has the host's name, it cannot have its own");
 }
 
-Json or_null(const std::optional<std::uint64_t>& value) { return value ? Json(*value) : Json(nullptr); }
-
 Json write_nic(const NicSpec& nic) {
   Json addresses = Json::array();
   for (const auto& cidr : nic.addresses) addresses.push_back(cidr.text());
@@ -237,14 +210,6 @@ Json write_nic(const NicSpec& nic) {
           {"gateway", nic.gateway ? Json(nic.gateway->text()) : Json(nullptr)},
           {"mtu", nic.mtu},
           {"publish", write_publish(nic.publish)}};
-}
-
-Json write_limits(const LimitsSpec& limits) {
-  Json max = nullptr;
-  if (limits.cpu_quota_us) max = Json{{"quota", *limits.cpu_quota_us}, {"period", limits.cpu_period_us.value_or(100'000)}};
-  return {{"cpu", {{"weight", or_null(limits.cpu_weight)}, {"max", std::move(max)}}},
-          {"memory", {{"max", or_null(limits.memory_max)}}},
-          {"pids", {{"max", or_null(limits.pids_max)}}}};
 }
 
 const char* autostart_text(Autostart autostart) noexcept {
@@ -265,7 +230,7 @@ ContainerSpec read_container_spec(const Json& json) {
   read_identity(in, spec);
   read_process(in, spec);
   spec.nics = read_nics(in);
-  spec.limits = read_limits(in);
+  spec.limits = read_container_limits(in);
   read_boot(in, spec);
   later_fields(in);
   check_chroot(in, spec);

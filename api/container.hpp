@@ -8,6 +8,7 @@
 
 #include "api/cidr.hpp"
 #include "api/json.hpp"
+#include "api/limits.hpp"
 #include "api/mac.hpp"
 #include "api/publish.hpp"
 
@@ -27,15 +28,6 @@ struct NicSpec {
 };
 
 struct UserSpec { std::uint32_t uid = 0, gid = 0; };   // "0:0"
-
-// What the container's cgroup holds. nullopt: no limit set. Terms of cgroup v2.
-struct LimitsSpec {
-  std::optional<std::uint64_t> cpu_weight;                        // 1..10000
-  std::optional<std::uint64_t> cpu_quota_us, cpu_period_us;       // cpu.max
-  std::optional<std::uint64_t> memory_max;                        // bytes
-  std::optional<std::uint64_t> pids_max;
-  bool empty() const noexcept { return !cpu_weight && !cpu_quota_us && !memory_max && !pids_max; }
-};
 
 struct ContainerSpec {
   std::string image;

@@ -21,6 +21,7 @@ constexpr std::array kinds{
     KindNames{Kind::bridge, "bridge", "bridges", longest_interface_name},
     KindNames{Kind::container, "container", "containers", longest_label},
     KindNames{Kind::image, "image", "images", longest_label},
+    KindNames{Kind::cgroup, "cgroup", "cgroups", longest_label},
 };
 
 const KindNames& names_of(Kind kind) noexcept {

@@ -5,7 +5,7 @@
 
 namespace sovirt {
 
-enum class Kind { bridge, container, image };
+enum class Kind { bridge, container, image, cgroup };
 const std::vector<Kind>& all_kinds();
 
 std::string_view kind_text(Kind) noexcept;      // "bridge"

@@ -109,7 +109,8 @@ int serve(const Options& options, Log& log) {
   const auto store = open_store({options.state_dir + "/sovirt.db"});
   const Places places{options.state_dir, options.run_dir, options.templates, instance_of(*store), read_line(options.boot_id_file)};
   const auto network = make_network_kernel();
-  const auto cgroups = make_cgroup_tree({places.instance, options.cgroup_parent});
+  const CgroupPorts groups = make_cgroup_ports({places.instance, options.cgroup_parent, options.launcher});
+  const auto& cgroups = groups.tree;
   const auto roots = make_root_filesystems();
   const auto layers = make_layer_files();
   const auto images = make_image_builder({options.state_dir + "/images", options.state_dir + "/tmp"});
@@ -119,7 +120,7 @@ int serve(const Options& options, Log& log) {
   const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
   const auto files = make_file_access();
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
-  HostService service({*network, *cgroups, *launcher, *roots, *images, *host, *files, *filter, *layers}, *store, log, places);
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -220,6 +220,7 @@ void add_container(Command& root) {
   make_container_state(container.command("thaw", "let frozen containers go on"), "thaw");
   make_container_kill(container.command("kill", "send a signal to a container's init"));
   make_container_exec(container.command("exec", "run a command in a container"));
+  make_stats(container.command("stats", "what it uses: CPU, memory, processes, I/O, pressure"), "container", "containers", Names::containers);
   make_container_log(container.command("log", "print the console's log").alias("logs"));
   make_container_push(container.command("push", "put files and directories into a container"));
   make_container_pull(container.command("pull", "get files and directories out of a container"));

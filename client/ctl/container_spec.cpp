@@ -8,17 +8,6 @@ namespace sovirt::ctl {
 
 namespace {
 
-Json limits(const ContainerOptions& options) {
-  Json all = Json::object();
-  const auto none = [](const std::string& text) { return text == "none"; };
-  if (options.memory) all["memory"]["max"] = none(*options.memory) ? Json() : Json(size_of("--memory", *options.memory));
-  if (options.cpu_weight) all["cpu"]["weight"] = none(*options.cpu_weight) ? Json() : Json(integer_of("--cpu-weight", *options.cpu_weight));
-  if (options.cpus)
-    all["cpu"]["max"] = none(*options.cpus) ? Json() : Json{{"quota", microseconds_of_cpus("--cpus", *options.cpus)}, {"period", 100'000}};
-  if (options.pids) all["pids"]["max"] = none(*options.pids) ? Json() : Json(integer_of("--pids", *options.pids));
-  return all;
-}
-
 Json environment(const ContainerOptions& options) {
   Json env = Json::object();
   for (const std::string& word : options.env) {
@@ -50,7 +39,7 @@ Json container_changes(const ContainerOptions& options) {
   if (options.no_nics) body["nics"] = Json::array();
   for (const std::string& nic : options.nics) body["nics"].push_back(nic_of(nic));
   if (Json env = environment(options); !env.empty()) body["env"] = std::move(env);
-  if (Json all = limits(options); !all.empty()) body["limits"] = std::move(all);
+  if (Json all = limits_of(options); !all.empty()) body["limits"] = std::move(all);
   if (!options.labels.empty()) body["labels"] = label_changes(options.labels);
   return body;
 }
@@ -67,10 +56,7 @@ void add_container_spec_options(Command& command, ContainerOptions& options) {
   command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options.env);
   command.option("--cwd", "DIR", "working directory (default /)", options.cwd);
   command.option("--user", "UID:GID", "who the command runs as (default 0:0)", options.user);
-  command.option("--memory", "SIZE", "memory limit, such as 512M", options.memory);
-  command.option("--cpus", "NUMBER", "CPU time limit in CPUs, such as 0.5", options.cpus);
-  command.option("--cpu-weight", "1-10000", "share of the CPU against others (100 is usual)", options.cpu_weight);
-  command.option("--pids", "NUMBER", "limit of processes and threads", options.pids);
+  add_limit_options(command, options);
   command.option("--autostart", "WHEN", "start with the host: never, always or last-state (default never)", options.autostart)
       .among({"never", "always", "last-state"});
   command.option("--boot-priority", "NUMBER", "lower starts earlier, -1000 to 1000 (default 0)", options.boot_priority);

@@ -5,13 +5,14 @@
 
 #include "api/json.hpp"
 #include "client/ctl/command.hpp"
+#include "client/ctl/limit_options.hpp"
 
 namespace sovirt::ctl {
 
 // The options of `container create` and `container set`, as written.
-struct ContainerOptions {
+struct ContainerOptions : LimitOptions {
   std::string name;
-  std::optional<std::string> image, hostname, isolation, cwd, user, memory, cpus, cpu_weight, pids, autostart, boot_priority, boot_delay, stop_timeout;
+  std::optional<std::string> image, hostname, isolation, cwd, user, autostart, boot_priority, boot_delay, stop_timeout;
   std::vector<std::string> nics, env, labels, remove_env, command;
   bool only_new = false, start = false, no_nics = false;
 };

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "client/ctl/json_text.hpp"
+#include "client/ctl/limit_options.hpp"
 #include "client/ctl/nouns.hpp"
 #include "client/ctl/session.hpp"
 
@@ -103,11 +104,12 @@ void page_limits(Page& page, const Json& container) {
   page.field("cpu time", time_text(at(usage, "/cpu_ns")));
   page.field("cpu weight", text(spec, "/cpu/weight"));
   const Json& quota = at(spec, "/cpu/max/quota");
-  if (quota.is_number()) page.field("cpu limit", text(quota) + " us in every " + text(spec, "/cpu/max/period") + " us");
+  if (quota.is_number()) page.field("cpu limit", time_text(quota) + " in every " + time_text(at(spec, "/cpu/max/period")));
   const std::string pids = text(spec, "/pids/max");
   page.field("processes", text(usage, "/pids") + (pids.empty() ? "" : (text(usage, "/pids").empty() ? "-" : "") + std::string(" of ") + pids));
   page.field("cgroup", text(container, "/status/cgroup"));
   page.field("root", text(container, "/status/rootfs/upper"));
+  page_controllers(page, at(container, "/status/controllers"));
 }
 
 }  // namespace

@@ -30,12 +30,14 @@ void fill(Command& root, Globals& globals) {
   add_snapshot(root);
   add_bridge(root);
   add_image(root);
+  add_cgroup(root);
   add_template(root);
   add_operation(root);
   add_event(root);
   add_host(root);
   add_restore(root);
   add_audit(root);
+  add_top(root);
   add_short_forms(root);
   root.example("sovirtctl bridge create brso1 --address 172.16.2.1/24");
   root.example("sovirtctl ls");
@@ -48,6 +50,7 @@ const char* plural_of(Names names) {
     case Names::images: return "images";
     case Names::templates: return "templates";
     case Names::operations: return "operations";
+    case Names::cgroups: return "cgroups";
     case Names::none:
     case Names::files: break;
   }

@@ -8,6 +8,8 @@ void add_bridge(Command& root);
 void add_container(Command& root);
 void add_image(Command& root);
 void add_snapshot(Command& root);
+void add_cgroup(Command& root);
+void add_top(Command& root);
 void add_template(Command& root);
 void add_operation(Command& root);
 void add_event(Command& root);
@@ -44,6 +46,7 @@ void add_filter_options(Command&, ListFilter&, bool with_state);
 std::string list_target(const std::string& plural, const ListFilter&);
 void make_history(Command&, const std::string& kind, const std::string& plural, Names);
 void make_revert(Command&, const std::string& kind, const std::string& plural, Names);
+void make_stats(Command&, const std::string& kind, const std::string& plural, Names);
 void make_rm(Command&, const std::string& kind, const std::string& plural, Names);
 
 }  // namespace sovirt::ctl

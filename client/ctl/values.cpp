@@ -56,12 +56,12 @@ bool yes_no_of(const std::string& option, const std::string& text) {
   wrong(option, text, "yes or no");
 }
 
-std::int64_t microseconds_of_cpus(const std::string& option, const std::string& text) {
+std::int64_t nanoseconds_of_cpus(const std::string& option, const std::string& text) {
   double cpus = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), cpus, std::chars_format::fixed);
   if (text.empty() || problem != std::errc{} || end != text.data() + text.size() || !(cpus > 0) || cpus > 1e6)
     wrong(option, text, "a number of CPUs such as 0.5 or 2");
-  return std::llround(cpus * 100'000);
+  return std::llround(cpus * 100'000) * 1000;   // the kernel counts whole microseconds
 }
 
 // HOSTPORT[:PORT][/tcp|udp]

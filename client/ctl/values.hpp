@@ -18,7 +18,7 @@ std::uint64_t size_of(const std::string& option, const std::string& text);      
 std::chrono::nanoseconds duration_of(const std::string& option, const std::string& text);         // "10s", "10" is seconds
 std::int64_t seconds_of(const std::string& option, const std::string& text);                      // rounded up
 bool yes_no_of(const std::string& option, const std::string& text);
-std::int64_t microseconds_of_cpus(const std::string& option, const std::string& text);            // "1.5": of 100 ms
+std::int64_t nanoseconds_of_cpus(const std::string& option, const std::string& text);             // "1.5": of each 100 ms
 
 // "bridge=brso1,name=eth0,address=172.16.2.10/24,…"; `address` may be there several times.
 Json publish_of(const std::string& text);  // "8080:80/tcp"

@@ -22,10 +22,6 @@ RootfsLayers rootfs_layers(const Json& args) {
   return {text(args, "lower"), text(args, "directory"), args.value("layers", std::vector<std::string>{})};
 }
 
-LimitsSpec read_limits(const Json& limits) {
-  return read_container_spec({{"image", "none"}, {"limits", limits}}).limits;
-}
-
 }  // namespace
 
 EntryPtr Containers::entry_of(const Json& args) const {

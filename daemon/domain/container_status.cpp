@@ -31,6 +31,18 @@ Json usage_json(CgroupTree& cgroups, const std::string& group) {
   }
 }
 
+// Of the limits that are asked: most containers have none, and an answer must not read a dozen files for them.
+Json controllers_json(const KernelPorts& kernel, const Entry& entry, const std::string& group) {
+  static const Json none = write_limits({});
+  const Json& limits = entry.resource.spec.at("limits");
+  if (!entry.runtime.alive() || limits == none) return Json::object();
+  try {
+    return kernel.meters.controllers(group, read_limits(limits), false);
+  } catch (const Error&) {
+    return Json::object();
+  }
+}
+
 }  // namespace
 
 // What the spec says of each NIC, with what the kernel shows of it now. From the spec as it is kept, which is canonical:
@@ -86,6 +98,7 @@ Json Containers::status(const Entry& entry) const {
               {"addresses", std::move(addresses)},
               {"nics", std::move(nics)},
               {"cgroup", alive ? Json(kernel_.cgroups.path(group)) : Json()},
+              {"controllers", controllers_json(kernel_, entry, group)},
               {"usage", alive ? usage_json(kernel_.cgroups, group) : Json()},
               {"image_digest", entry.resource.facts.at("image_digest")},
               {"rootfs", {{"lower", entry.resource.facts.at("image_directory")},

@@ -70,8 +70,22 @@ std::vector<std::string> Containers::lock_keys(const Json& spec) const {
   return {object_ref(Kind::image, spec.at("image").get<std::string>())};
 }
 
+// What this host cannot enforce is refused when it is asked for, not at a start some day.
+void Containers::check_limits(const Resource& wanted, const Entry* before) const {
+  const Json& limits = wanted.spec.at("limits");
+  if (before && before->resource.spec.at("limits") == limits) return;
+  try {
+    kernel_.meters.check(read_limits(limits));
+  } catch (const Error& error) {
+    std::vector<FieldError> fields = error.fields();
+    for (FieldError& field : fields) field.pointer.insert(0, "/limits");
+    throw Error{error.code(), error.detail()}.with_hint(error.hint()).with_fields(std::move(fields));
+  }
+}
+
 void Containers::check(const Resource& wanted, const Entry* known) const {
   if (!PacketRules::share_of_container(wanted).is_null()) packet_rules_.require("publish");
+  check_limits(wanted, known);
   if (!known) return;
   const Entry& before = *known;
   std::vector<FieldError> fields;

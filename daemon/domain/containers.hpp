@@ -56,6 +56,7 @@ class Containers final : public KindRules {
   void before_mount_ends(std::function<void(std::string_view uid)> listener) { mount_ends_ = std::move(listener); }
 
  private:
+  void check_limits(const Resource& wanted, const Entry* before) const;
   Plan plan_create(const Resource&) const;
   Plan plan_update(const Entry& before, const Resource& wanted) const;
   std::string trash(std::string_view uid) const;

@@ -5,10 +5,12 @@
 #include "daemon/domain/bridges.hpp"
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/container_files.hpp"
+#include "daemon/domain/cgroups.hpp"
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/copies.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
+#include "daemon/domain/host_cgroups.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
@@ -48,6 +50,7 @@ class HostService final : public Service {
 
   ContainerFiles& files() override { return files_; }
   ContainerCopies& copies() override { return copies_; }
+  CgroupCalls& cgroups() override { return host_cgroups_; }
 
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
@@ -99,11 +102,13 @@ class HostService final : public Service {
   Operations operations_;
   PacketRules packet_rules_;
   Bridges bridges_;
+  Cgroups cgroups_;
   Images images_;
   Layers layers_;
   Containers containers_;
   FileSessions files_;
   Kinds kinds_;
+  HostCgroups host_cgroups_;
   Lifecycle lifecycle_;
   Copies copies_;
   Reconciler reconciler_;

@@ -1,6 +1,8 @@
 #pragma once
 #include <string>
 
+#include "daemon/domain/ports/cgroup_members.hpp"
+#include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/file_access.hpp"
 #include "daemon/domain/ports/host_probe.hpp"
@@ -17,6 +19,8 @@ namespace sovirt {
 struct KernelPorts {
   NetworkKernel& network;
   CgroupTree& cgroups;
+  CgroupMeters& meters;
+  CgroupMembers& members;
   Launcher& launcher;
   RootFilesystems& roots;
   ImageBuilder& images;

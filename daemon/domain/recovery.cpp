@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "daemon/domain/cgroups.hpp"
 #include "daemon/domain/ids.hpp"
 
 namespace sovirt {
@@ -80,10 +81,13 @@ void Recovery::collect_groups() {
   std::set<std::string> wanted;
   for (const EntryPtr& container : catalog_.all(Kind::container))
     if (container->runtime.alive()) wanted.insert(container_group(container->resource.name, container->resource.uid));
+  for (const EntryPtr& cgroup : catalog_.all(Kind::cgroup)) wanted.insert(cgroup_directory(cgroup->resource.name));
   for (const std::string& group : kernel_.cgroups.groups()) {
     if (is_launcher_group(group) || wanted.count(group) != 0) continue;
+    // Without a dot it was no container's: who is in it was put there from outside, and is not ours to kill.
+    const bool container = group.find('.') != std::string::npos;
     quietly("cannot remove a group", group, [&] {
-      kernel_.cgroups.kill(group);
+      if (container) kernel_.cgroups.kill(group);
       kernel_.cgroups.remove(group);
     });
   }

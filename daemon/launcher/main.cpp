@@ -5,10 +5,12 @@
 #include <cstring>
 
 #include "daemon/launcher/monitor.hpp"
+#include "daemon/launcher/run_command.hpp"
 
 // sovirt-launch: started by sovirtd with a control socket as descriptor 3, see protocol.hpp.
 int main(int argc, char** argv) {
   constexpr int control = 3;
+  if (argc > 1 && std::strcmp(argv[1], sovirt::launch::run_option) == 0) return sovirt::launch::run_command(argc, argv);
   if (argc != 2 || std::strcmp(argv[1], "--control=3") != 0) {
     std::fputs("sovirt-launch " SOVIRT_VERSION ": started by sovirtd, which talks to it on descriptor 3\n", stderr);
     return 2;

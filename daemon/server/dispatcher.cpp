@@ -34,6 +34,7 @@ Dispatcher::Dispatcher(Service& service, Log& log, std::string version, std::siz
   add_container_routes(router_);
   add_file_routes(router_);
   add_copy_routes(router_);
+  add_cgroup_routes(router_);
   add_image_routes(router_);
   add_operation_routes(router_);
   add_event_routes(router_);

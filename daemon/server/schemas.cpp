@@ -81,8 +81,35 @@ const std::vector<Schema>& table() {
        {{"name", "string"}, {"!bridge", "string"}, {"mac", "string?"}, {"addresses", "[string]"}, {"gateway", "string?"}, {"mtu", "integer", "0: the bridge's"},
         {"publish", "[Publish]", "ports of the host that lead to it"}}},
       {"Publish", {{"!host_port", "integer"}, {"port", "integer", "the same when absent"}, {"protocol", "tcp|udp"}}},
+      {"CpuLimits", {{"weight", "integer?", "1 to 10000, 100 is usual"}, {"shares", "integer?", "2 to 262144, 1024 is usual; instead of weight"}, {"max", "CpuQuota?"}}},
+      {"CpuQuota", {{"!quota", "integer", "nanoseconds of CPU time in each period, whole microseconds"}, {"period", "integer", "nanoseconds, 100000000 when absent"}}},
+      {"CpusetLimits", {{"cpus", "string?", "such as 0-3,6"}, {"mems", "string?", "memory nodes"}}},
+      {"MemoryLimits",
+       {{"max", "integer?", "bytes"}, {"high", "integer?", "bytes beyond which its processes are slowed down"}, {"swap_max", "integer?", "bytes"}}},
+      {"PidsLimits", {{"max", "integer?", "processes and threads"}}},
+      {"IoLimits", {{"weight", "integer?", "1 to 10000"}, {"limits", "[IoLimit]"}}},
+      {"IoLimit",
+       {{"!device", "string", "a whole disk, /dev/vda or 254:0"}, {"read_bytes", "integer?", "a second"}, {"write_bytes", "integer?", "a second"},
+        {"read_operations", "integer?", "a second"}, {"write_operations", "integer?", "a second"}}},
       {"Limits",
-       {{"cpu", "object", "weight, max {quota, period}"}, {"memory", "object", "max, in bytes"}, {"pids", "object", "max"}}},
+       {{"cpu", "CpuLimits"}, {"cpuset", "CpusetLimits"}, {"memory", "MemoryLimits"}, {"pids", "PidsLimits"}, {"io", "IoLimits"}}},
+      {"CgroupSpec",
+       {{"cpu", "CpuLimits"}, {"cpuset", "CpusetLimits"}, {"memory", "MemoryLimits"}, {"pids", "PidsLimits"}, {"io", "IoLimits"},
+        {"frozen", "boolean"}, {"parent", "string?", "the cgroup it lies in"}}},
+      {"CgroupStatus",
+       {{"state", "ready|frozen|absent|drifted|unknown"}, {"path", "string", "below the mount of a hierarchy"}, {"controllers", "{CgroupController}"},
+        {"processes", "integer"}, {"usage", "any"}, {"conditions", "[Condition]"}}},
+      {"CgroupController", {{"!version", "integer", "1 or 2"}, {"!path", "string"}, {"!limits", "{LimitStatus}"}}},
+      {"LimitStatus", {{"requested", "any"}, {"effective", "any", "null: not limited"}, {"file", "string", "of the kernel"}}},
+      {"ProcessesRequest",
+       {{"pid", "integer", "of a process that runs"}, {"descendants", "boolean", "and all it has started"}, {"command", "[string]", "instead: to be started"},
+        {"cpus", "string", "what the command is pinned to"}, {"env", "{string}"}, {"cwd", "string"}}},
+      {"ProcessList", {{"!items", "[Process]"}}},
+      {"Process", {{"!pid", "integer"}, {"!name", "string"}, {"!command", "[string]"}, {"uid", "integer"}}},
+      {"CgroupStats",
+       {{"at", "time"}, {"cpu", "object"}, {"memory", "object"}, {"pids", "object"}, {"io", "object"}, {"pressure", "object", "PSI; null where this host has none"},
+        {"window", "integer", "nanoseconds between the two looks"}, {"rates", "object", "with window: cpus and throttled in CPUs, the others a second"}}},
+      {"StatsList", {{"!at", "time"}, {"!items", "[object]"}}},
       {"ContainerSpec",
        {{"!image", "string"}, {"hostname", "string?"}, {"isolation", "container|chroot"}, {"command", "[string]?", "null: the image's init"},
         {"env", "{string}"}, {"cwd", "string"}, {"user", "string", "UID:GID"}, {"nics", "[Nic]"}, {"limits", "Limits"},
@@ -90,7 +117,7 @@ const std::vector<Schema>& table() {
         {"stop_timeout", "integer", "seconds"}}},
       {"ContainerStatus",
        {{"state", "created|running|frozen|stopped|failed"}, {"pid", "integer?"}, {"started_at", "string?"}, {"exit", "object?"},
-        {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"usage", "any"}, {"rootfs", "any"},
+        {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"controllers", "{CgroupController}", "of the limits that are asked"}, {"usage", "any"}, {"rootfs", "any"},
         {"shared_identity", "[object]", "fixed MACs and addresses that another container has too; only one of them can run"}, {"conditions", "[Condition]"}}},
       {"ImageSpec", {{"!source", "ImageSource"}}},
       {"ImageSource",
@@ -173,7 +200,7 @@ void add_list(Json& schemas, const std::string& item) {
 Json write_schemas() {
   Json schemas = Json::object();
   for (const auto& schema : table()) schemas[std::string{schema.name}] = write_fields(schema);
-  for (const std::string kind : {"Bridge", "Container", "Image"}) {
+  for (const std::string kind : {"Bridge", "Container", "Image", "Cgroup"}) {
     add_kind(schemas, kind);
     add_list(schemas, kind);
   }

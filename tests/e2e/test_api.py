@@ -158,8 +158,8 @@ def openapi(lab):
     assert document["openapi"].startswith("3.1"), document["openapi"]
     for path, methods in document["paths"].items():
         concrete = path.replace("{kind}", "bridges")
-        for part in ("name", "id"):
-            concrete = concrete.replace("{" + part + "}", "nosuch")
+        for part, value in (("name", "nosuch"), ("id", "nosuch"), ("pid", "1")):
+            concrete = concrete.replace("{" + part + "}", value)
         for method in ("get", "put", "post", "patch", "delete"):
             if path == "/v1/events" and method == "get":
                 continue

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/container.hpp"
+#include "api/limits.hpp"
 #include "daemon/base/unique_fd.hpp"
 
 namespace sovirt {
@@ -31,7 +31,8 @@ struct CgroupPlacement {
 
 // The groups of this daemon: one flat directory of named groups, the same in every hierarchy in use
 // (v1, v2 and hybrid). Its parent is what systemd delegated, or a subtree of its own. Thread-safe.
-// Group names are chosen by the caller ([a-z0-9.-]+, at most 80 bytes). Throws Error.
+// Group names are chosen by the caller ([a-z0-9.-]+, at most 80 bytes); "a/b" is the group b in the group a, which must
+// be there. Throws Error.
 class CgroupTree {
  public:
   virtual ~CgroupTree() = default;
@@ -41,7 +42,7 @@ class CgroupTree {
   virtual void rename(std::string_view from, std::string_view to) = 0; // v1 renames; on pure v2 Error{unsupported}
   // Needs no process in it; directories made below it by its processes are removed too. false: was absent.
   virtual bool remove(std::string_view group) = 0;
-  virtual std::vector<std::string> groups() = 0;                      // all there are of this daemon
+  virtual std::vector<std::string> groups() = 0;                      // all there are of this daemon, without those in them
   virtual CgroupPlacement placement(std::string_view group) = 0;
   virtual std::vector<pid_t> processes(std::string_view group) = 0;   // in it and below, once each
   virtual void set_frozen(std::string_view group, bool frozen) = 0;   // returns when it is so, or Error{timed_out} after 5 s

@@ -31,6 +31,11 @@ void set_frozen_v1(int group, bool frozen, const Deadline& deadline) {
   }
 }
 
+bool is_frozen(int group) {
+  const auto v2 = read_number_at(group, "cgroup.freeze");
+  return v2 ? *v2 == 1 : read_number_at(group, "freezer.self_freezing") == 1;
+}
+
 void set_frozen_v2(int group, bool frozen, const Deadline& deadline) {
   const int number = try_write_at(group, "cgroup.freeze", frozen ? "1" : "0");
   if (number == ENOENT) throw Error{Code::unsupported, "this kernel has no cgroup freezer (v1 freezer or cgroup.freeze)"};

@@ -14,6 +14,8 @@ namespace {
 
 using std::chrono_literals::operator""us;
 
+constexpr const char* leaf_group = ".sovirt";
+
 bool contains(const std::vector<std::string>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -66,6 +68,24 @@ void enable_controllers(int group, const std::string& name) {
     const int number = try_write_at(group, "cgroup.subtree_control", "+" + controller);
     if (number == EACCES || number == EPERM || number == EROFS || number == EBUSY)
       throw errno_error(number, "write", name + "/cgroup.subtree_control = +" + controller);
+  }
+}
+
+// Moves what a v2 group has of processes into a leaf of its own below it, until a look finds none: a process that forks
+// while it is moved leaves its child behind.
+void empty_into_leaf(int group, const std::string& name) {
+  if (read_text_at(group, "cgroup.procs").value_or("").empty()) return;
+  if (::mkdirat(group, leaf_group, 0755) != 0 && errno != EEXIST) throw errno_error("mkdirat", name + "/" + leaf_group);
+  const std::string target = std::string{leaf_group} + "/cgroup.procs";
+  const Deadline deadline{std::chrono::seconds{2}};
+  for (;;) {
+    const auto pids = split_words(read_text_at(group, "cgroup.procs").value_or(""));
+    if (pids.empty()) return;
+    for (const std::string& pid : pids) {
+      const int number = try_write_at(group, target.c_str(), pid);
+      if (number != 0 && number != ESRCH) throw errno_error(number, "write", name + "/" + target);
+    }
+    if (deadline.passed()) throw Error{Code::busy, "the processes of " + name + " fork faster than they can be moved"};
   }
 }
 
@@ -131,8 +151,23 @@ unique_fd HierarchyRoot::make_own() {
   return std::move(*directory);
 }
 
+// A v2 group can have processes or pass controllers on to groups below it, not both.
+void HierarchyRoot::pass_on(std::string_view name) const {
+  const auto directory = group(name);
+  if (!directory) return;
+  const auto enabled = split_words(read_text_at(directory->get(), "cgroup.subtree_control").value_or(""));
+  const auto available = split_words(read_text_at(directory->get(), "cgroup.controllers").value_or(""));
+  const auto& wanted = wanted_v2_controllers();
+  const auto is_new = [&](const std::string& controller) { return contains(available, controller) && !contains(enabled, controller); };
+  if (std::none_of(wanted.begin(), wanted.end(), is_new)) return;
+  empty_into_leaf(directory->get(), path(name));
+  enable_controllers(directory->get(), hierarchy_.mount + path(name));
+}
+
 bool HierarchyRoot::create(std::string_view name) {
   const unique_fd directory = make_own();
+  const auto slash = name.rfind('/');
+  if (version() == 2 && slash != std::string_view::npos) pass_on(name.substr(0, slash));
   if (::mkdirat(directory.get(), std::string{name}.c_str(), 0755) == 0) return true;
   if (errno == EEXIST) return false;
   throw errno_error("mkdirat", hierarchy_.mount + path(name));

@@ -34,6 +34,7 @@ class HierarchyRoot {
  private:
   unique_fd make_own();
   void prepare(int own);
+  void pass_on(std::string_view name) const;
 
   CgroupHierarchy hierarchy_;
   unique_fd mount_;

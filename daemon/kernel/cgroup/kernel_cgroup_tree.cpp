@@ -10,10 +10,11 @@
 #include <set>
 
 #include "daemon/base/error.hpp"
+#include "daemon/kernel/cgroup/cgroup_members.hpp"
+#include "daemon/kernel/cgroup/cgroup_meters.hpp"
+#include "daemon/kernel/cgroup/cgroup_roots.hpp"
 #include "daemon/kernel/cgroup/freezer.hpp"
-#include "daemon/kernel/cgroup/hierarchy_root.hpp"
 #include "daemon/kernel/cgroup/killer.hpp"
-#include "daemon/kernel/cgroup/limits.hpp"
 
 namespace sovirt {
 namespace {
@@ -22,13 +23,7 @@ using std::chrono_literals::operator""s;
 
 // v1 shows "no limit" as the largest multiple of the page size.
 constexpr std::uint64_t unlimited_v1 = std::uint64_t{1} << 62;
-
-Error absent(std::string_view group) { return Error{Code::not_found, "there is no cgroup " + std::string{group}}; }
-
-unique_fd present(std::optional<unique_fd> directory, std::string_view group) {
-  if (!directory) throw absent(group);
-  return std::move(*directory);
-}
+constexpr std::size_t deepest_group = 8;
 
 // Goes on after a failure and reports all of them as one.
 class Failures {
@@ -53,7 +48,7 @@ class Failures {
 
 class KernelCgroupTree final : public CgroupTree {
  public:
-  KernelCgroupTree(const CgroupOptions& options, std::vector<CgroupHierarchy> hierarchies);
+  explicit KernelCgroupTree(std::shared_ptr<CgroupRoots> shared) : shared_(std::move(shared)) {}
 
   std::vector<CgroupController> controllers() override;
   void create(std::string_view group) override;
@@ -70,38 +65,16 @@ class KernelCgroupTree final : public CgroupTree {
   bool needs_attach() override { return !roots_.empty() && roots_.front().version() == 1; }
 
  private:
-  const HierarchyRoot* v2() const { return !roots_.empty() && roots_.back().version() == 2 ? &roots_.back() : nullptr; }
-  const HierarchyRoot* controlling(std::string_view controller) const;
-  bool exists(std::string_view group) const;
+  const HierarchyRoot* v2() const { return shared_->v2(); }
+  const HierarchyRoot* controlling(std::string_view controller) const { return shared_->controlling(controller); }
+  bool exists(std::string_view group) const { return shared_->exists(group); }
   void rename_all(std::string_view from, std::string_view to);
   void check_rename(std::string_view from, std::string_view to) const;
 
-  std::vector<HierarchyRoot> roots_;              // v1 ones first, v2 last
-  std::vector<CgroupHierarchy> unused_;           // mounted, but not writable
-  std::mutex making_;                             // of the daemon's directories and what is put into them
+  std::shared_ptr<CgroupRoots> shared_;
+  std::vector<HierarchyRoot>& roots_ = shared_->all;
+  std::mutex& making_ = shared_->making;
 };
-
-KernelCgroupTree::KernelCgroupTree(const CgroupOptions& options, std::vector<CgroupHierarchy> hierarchies) {
-  for (CgroupHierarchy& hierarchy : hierarchies) {
-    if (hierarchy.writable)
-      roots_.emplace_back(std::move(hierarchy), options.parent, options.instance);
-    else
-      unused_.push_back(std::move(hierarchy));
-  }
-  if (roots_.empty())
-    throw Error{Code::unsupported, "no writable cgroup hierarchy is mounted"}.with_hint(
-        "mount -t cgroup2 none /sys/fs/cgroup");
-}
-
-const HierarchyRoot* KernelCgroupTree::controlling(std::string_view controller) const {
-  for (const HierarchyRoot& root : roots_)
-    if (root.has(controller)) return &root;
-  return v2();
-}
-
-bool KernelCgroupTree::exists(std::string_view group) const {
-  return std::any_of(roots_.begin(), roots_.end(), [&](const HierarchyRoot& root) { return root.group(group).has_value(); });
-}
 
 std::vector<CgroupController> KernelCgroupTree::controllers() {
   std::vector<CgroupController> all;
@@ -109,7 +82,7 @@ std::vector<CgroupController> KernelCgroupTree::controllers() {
     for (const std::string& name : hierarchy.controllers) all.push_back({name, hierarchy.version, hierarchy.mount, used});
   };
   for (const HierarchyRoot& root : roots_) add(root.hierarchy(), true);
-  for (const CgroupHierarchy& hierarchy : unused_) add(hierarchy, false);
+  for (const CgroupHierarchy& hierarchy : shared_->unused) add(hierarchy, false);
   if (const HierarchyRoot* root = v2()) {
     const auto parent = root->parent();
     const auto names = parent ? split_words(read_text_at(parent->get(), "cgroup.controllers").value_or("")) : std::vector<std::string>{};
@@ -123,6 +96,8 @@ std::vector<CgroupController> KernelCgroupTree::controllers() {
 void KernelCgroupTree::create(std::string_view group) {
   check_group_name(group);
   const std::scoped_lock lock{making_};
+  const auto slash = group.rfind('/');
+  if (slash != std::string_view::npos && !exists(group.substr(0, slash))) throw absent_group(group.substr(0, slash));
   std::vector<HierarchyRoot*> made;
   try {
     for (HierarchyRoot& root : roots_)
@@ -146,7 +121,7 @@ void KernelCgroupTree::check_rename(std::string_view from, std::string_view to) 
     source = source || has_source;
     target = target || has_target;
   }
-  if (!source && !target) throw absent(from);
+  if (!source && !target) throw absent_group(from);
 }
 
 // Repeatable: a hierarchy where it is done already is left alone.
@@ -270,27 +245,14 @@ CgroupUsage KernelCgroupTree::usage(std::string_view group) {
     if (v1 && out.memory_max_bytes >= unlimited_v1) out.memory_max_bytes.reset();
   });
   in("pids", [&](int at, bool) { out.pids = read_number_at(at, "pids.current"); });
-  if (!found && !exists(group)) throw absent(group);
+  if (!found && !exists(group)) throw absent_group(group);
   return out;
 }
 
 void KernelCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
   check_group_name(group);
-  if (!exists(group)) throw absent(group);
-  const auto version_of = [&](std::string_view controller) {
-    const HierarchyRoot* root = controlling(controller);
-    return root ? root->version() : 2;
-  };
-  const auto writes = limit_writes(limits, {version_of("cpu"), version_of("memory"), version_of("pids")});
-  std::vector<unique_fd> held;
-  std::vector<int> directories;
-  for (const LimitWrite& write : writes) {
-    const HierarchyRoot* root = controlling(write.controller);
-    auto directory = root ? root->group(group) : std::nullopt;
-    directories.push_back(directory ? directory->get() : -1);
-    if (directory) held.push_back(std::move(*directory));
-  }
-  apply_limits(writes, directories);
+  if (!exists(group)) throw absent_group(group);
+  GroupLimits(*shared_, group, limits).apply();
 }
 
 std::string KernelCgroupTree::path(std::string_view group) {
@@ -302,14 +264,33 @@ std::string KernelCgroupTree::path(std::string_view group) {
 
 void check_group_name(std::string_view group) {
   const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'; };
-  if (group.empty() || group.size() > 80 || group.front() == '.' || !std::all_of(group.begin(), group.end(), allowed))
-    throw Error{Code::bad_name, "not the name of a cgroup: \"" + std::string{group} + "\""};
+  std::size_t depth = 0;
+  for (std::string_view rest = group;; rest.remove_prefix(rest.find('/') + 1)) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    if (part.empty() || part.size() > 80 || part.front() == '.' || ++depth > deepest_group || !std::all_of(part.begin(), part.end(), allowed))
+      throw Error{Code::bad_name, "not the name of a cgroup: \"" + std::string{group} + "\""};
+    if (part.size() == rest.size()) return;
+  }
 }
 
-std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions options, std::vector<CgroupHierarchy> hierarchies) {
-  if (options.instance.find('.') != std::string::npos) throw Error{Code::bad_name, "not an instance: " + options.instance};
+std::unique_ptr<CgroupTree> make_cgroup_tree_over(std::shared_ptr<CgroupRoots> roots) {
+  return std::make_unique<KernelCgroupTree>(std::move(roots));
+}
+
+CgroupPorts make_cgroup_ports(CgroupOptions options, std::vector<CgroupHierarchy> hierarchies) {
+  if (options.instance.find_first_of("./") != std::string::npos) throw Error{Code::bad_name, "not an instance: " + options.instance};
   check_group_name(options.instance);
-  return std::make_unique<KernelCgroupTree>(options, std::move(hierarchies));
+  const auto roots = std::make_shared<CgroupRoots>(options.parent, options.instance, std::move(hierarchies));
+  auto tree = make_cgroup_tree_over(roots);
+  auto meters = make_cgroup_meters(roots);
+  auto members = make_cgroup_members(roots, std::move(options.program));
+  return {std::move(tree), std::move(meters), std::move(members)};
+}
+
+CgroupPorts make_cgroup_ports(CgroupOptions options) { return make_cgroup_ports(std::move(options), find_hierarchies()); }
+
+std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions options, std::vector<CgroupHierarchy> hierarchies) {
+  return make_cgroup_ports(std::move(options), std::move(hierarchies)).tree;
 }
 
 std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions options) {

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/domain/ports/cgroup_members.hpp"
+#include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/kernel/cgroup/hierarchies.hpp"
 
@@ -11,7 +13,17 @@ namespace sovirt {
 struct CgroupOptions {
   std::string instance;      // [a-z0-9-]+; the daemon's directory is <parent>/sovirt-<instance>
   std::string parent = "/";  // "/" or "/system.slice/sovirt-cgroup.service"; without a leading slash: below our own group
+  std::string program{};     // sovirt-launch, which starts commands in groups
 };
+
+// What the domain has of cgroups, over the same hierarchies.
+struct CgroupPorts {
+  std::unique_ptr<CgroupTree> tree;
+  std::unique_ptr<CgroupMeters> meters;
+  std::unique_ptr<CgroupMembers> members;
+};
+CgroupPorts make_cgroup_ports(CgroupOptions);
+CgroupPorts make_cgroup_ports(CgroupOptions, std::vector<CgroupHierarchy>);
 
 // The real tree, over every writable hierarchy that is mounted now. The first create() makes the daemon's directory,
 // the removal of its last group removes it.
@@ -24,7 +36,7 @@ std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions);
 // Over these hierarchies only, so that a hybrid host can be used as a pure one.
 std::unique_ptr<CgroupTree> make_cgroup_tree(CgroupOptions, std::vector<CgroupHierarchy>);
 
-// Throws Error{bad_name} for what cannot be a group's name.
+// Throws Error{bad_name} for what cannot be a group's name: one to eight parts with slashes between.
 void check_group_name(std::string_view group);
 
 }  // namespace sovirt

@@ -9,7 +9,6 @@
 #include <set>
 #include <stdexcept>
 
-#include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 
 namespace sovirt::test {
 namespace {
@@ -59,8 +58,8 @@ RealTree make_real_tree(Versions versions) {
   static int number = 0;
   auto hierarchies = hierarchies_of(versions);
   if (!cleaned || hierarchies.empty() || ::geteuid() != 0) return {};
-  RealTree out{"ct" + std::to_string(::getpid()) + "-" + std::to_string(++number), nullptr};
-  out.tree = make_cgroup_tree({out.instance, "/"}, std::move(hierarchies));
+  RealTree out{"ct" + std::to_string(::getpid()) + "-" + std::to_string(++number), {}};
+  out.ports = make_cgroup_ports({out.instance, "/"}, std::move(hierarchies));
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/kernel/cgroup/hierarchies.hpp"
+#include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 
 namespace sovirt::test {
 
@@ -17,7 +18,7 @@ std::vector<CgroupHierarchy> hierarchies_of(Versions);
 // and remove what a run that died left behind. Empty: this host has none of those hierarchies, or we are not root.
 struct RealTree {
   std::string instance;
-  std::unique_ptr<CgroupTree> tree;
+  CgroupPorts ports;
 };
 RealTree make_real_tree(Versions);
 

@@ -1,8 +1,16 @@
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "api/cpu_list.hpp"
+#include "daemon/kernel/cgroup/descendants.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
+#include "daemon/kernel/cgroup/limits.hpp"
 
 namespace sovirt {
 namespace {
@@ -51,9 +59,9 @@ void FakeCgroupTree::leave(pid_t pid) {
   for (auto& [name, group] : groups_) group.processes.erase(pid);
 }
 
-bool FakeCgroupTree::frozen(std::string_view group) const {
+void FakeCgroupTree::forget(std::string_view group) {
   const std::scoped_lock lock{mutex_};
-  return find(group).frozen;
+  std::erase_if(groups_, [&](const auto& one) { return one.first == group || one.first.starts_with(std::string{group} + "/"); });
 }
 
 LimitsSpec FakeCgroupTree::limits(std::string_view group) const {
@@ -79,6 +87,7 @@ void FakeCgroupTree::create(std::string_view group) {
   const std::scoped_lock lock{mutex_};
   count_call();
   check_group_name(group);
+  if (const auto slash = group.rfind('/'); slash != std::string_view::npos) find(group.substr(0, slash));
   groups_.try_emplace(std::string{group});
 }
 
@@ -102,9 +111,10 @@ bool FakeCgroupTree::remove(std::string_view group) {
   check_group_name(group);
   const auto found = groups_.find(group);
   if (found == groups_.end()) return false;
-  if (!found->second.processes.empty())
-    throw Error{Code::conflict, "cgroup " + std::string{group} + " still has processes"};
-  groups_.erase(found);
+  const auto below = [&](const std::string& name) { return name == group || name.starts_with(std::string{group} + "/"); };
+  for (const auto& [name, one] : groups_)
+    if (below(name) && !one.processes.empty()) throw Error{Code::conflict, "cgroup " + std::string{group} + " still has processes"};
+  std::erase_if(groups_, [&](const auto& one) { return below(one.first); });
   return true;
 }
 
@@ -112,7 +122,8 @@ std::vector<std::string> FakeCgroupTree::groups() {
   const std::scoped_lock lock{mutex_};
   count_call();
   std::vector<std::string> names;
-  for (const auto& [name, group] : groups_) names.push_back(name);
+  for (const auto& [name, group] : groups_)
+    if (name.find('/') == std::string::npos) names.push_back(name);
   return names;
 }
 
@@ -134,7 +145,9 @@ std::vector<pid_t> FakeCgroupTree::processes(std::string_view group) {
   count_call();
   check_group_name(group);
   if (!groups_.contains(group)) return {};
-  const auto& pids = find(group).processes;
+  std::set<pid_t> pids;
+  for (const auto& [name, one] : groups_)
+    if (name == group || name.starts_with(std::string{group} + "/")) pids.insert(one.processes.begin(), one.processes.end());
   return {pids.begin(), pids.end()};
 }
 
@@ -151,9 +164,9 @@ void FakeCgroupTree::kill(std::string_view group) {
     count_call();
     check_group_name(group);
     if (!groups_.contains(group)) return;
-    Group& found = find(group);
-    killed.swap(found.processes);
-    found.frozen = false;
+    find(group).frozen = false;
+    for (auto& [name, one] : groups_)
+      if (name == group || name.starts_with(std::string{group} + "/")) killed.merge(one.processes), one.processes.clear();
   }
   if (on_kill)
     for (const pid_t pid : killed) on_kill(pid);
@@ -177,13 +190,7 @@ void FakeCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits
   const std::scoped_lock lock{mutex_};
   count_call();
   Group& found = find(group);
-  const auto need = [&](bool asked, const std::string& controller) {
-    if (asked && !host_.controllers.contains(controller))
-      throw Error{Code::unsupported, "this host has no usable " + controller + " controller"};
-  };
-  need(limits.memory_max.has_value(), "memory");
-  need(limits.pids_max.has_value(), "pids");
-  need(limits.cpu_weight.has_value() || limits.cpu_quota_us.has_value(), "cpu");
+  check_support(limits);
   found.limits = limits;
 }
 
@@ -198,6 +205,129 @@ bool FakeCgroupTree::needs_attach() {
   const std::scoped_lock lock{mutex_};
   count_call();
   return host_.v1;
+}
+
+// The same tables as the kernel's, so that what is asked of a controller that is missing is refused alike.
+void FakeCgroupTree::check_support(const LimitsSpec& limits) const {
+  const int version = host_.v1 ? 1 : 2;
+  for (const LimitWrite& write : limit_writes(limits, {version, version, version, version, version}))
+    if (write.part == LimitWrite::Part::asked && !host_.controllers.contains(write.controller))
+      throw Error{Code::unsupported, "this host has no usable " + write.controller + " controller"}.with_fields(
+          {{write.field, "unsupported", "no such controller"}});
+  if (!limits.io_limits.empty() && !host_.controllers.contains("io")) throw Error{Code::unsupported, "this host has no usable io controller"};
+}
+
+void FakeCgroupTree::check(const LimitsSpec& limits) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  if (limits.cpuset_cpus) {
+    const auto there = parse_cpu_list(host_.cpus).value(), wanted = parse_cpu_list(*limits.cpuset_cpus).value();
+    if (!std::includes(there.begin(), there.end(), wanted.begin(), wanted.end()))
+      throw Error{Code::invalid, "this host has cpus " + host_.cpus}.with_fields({{"/cpuset/cpus", "range", "not all of them are there"}});
+  }
+  check_support(limits);
+}
+
+GroupState FakeCgroupTree::compare(std::string_view group, const LimitsSpec& limits) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  check_group_name(group);
+  if (!groups_.contains(group)) return GroupState::absent;
+  return find(group).limits == limits ? GroupState::same : GroupState::differs;
+}
+
+bool FakeCgroupTree::frozen(std::string_view group) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  return find(group).frozen;
+}
+
+Json FakeCgroupTree::controllers(std::string_view group, const LimitsSpec& asked, bool everything) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  check_group_name(group);
+  Json all = Json::object();
+  if (!groups_.contains(group)) return all;
+  const Group& found = find(group);
+  const Json requested = write_limits(asked), effective = write_limits(found.limits);
+  for (const auto& [controller, limits] : requested.items()) {
+    if (!host_.controllers.contains(controller)) continue;
+    const std::string path = "/sys/fs/cgroup/sovirt-fake/" + std::string{group};
+    for (const auto& [name, value] : limits.items()) {
+      if (!everything && (value.is_null() || value.empty())) continue;
+      Json& one = all[controller];
+      if (one.is_null()) one = {{"version", host_.v1 ? 1 : 2}, {"path", path}, {"limits", Json::object()}};
+      one["limits"][name] = {{"requested", value}, {"effective", effective.at(controller).at(name)}, {"file", path + "/" + controller + "." + name}};
+    }
+  }
+  if (everything)
+    all["freezer"] = {{"version", host_.v1 ? 1 : 2}, {"path", ""}, {"limits", {{"frozen", {{"requested", nullptr}, {"effective", found.frozen}, {"file", ""}}}}}};
+  return all;
+}
+
+Json FakeCgroupTree::stats(std::string_view group) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  const Group& found = find(group);
+  return {{"cpu", {{"usage_ns", found.usage.cpu_ns.value_or(0)}}},
+          {"memory", {{"bytes", found.usage.memory_bytes.value_or(0)}}},
+          {"pids", {{"current", found.processes.size()}}},
+          {"io", Json::object()},
+          {"pressure", Json::object()}};
+}
+
+std::vector<GroupProcess> FakeCgroupTree::describe(const std::vector<pid_t>& pids) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  std::vector<GroupProcess> all;
+  for (const pid_t pid : pids) {
+    const auto command = commands_.find(pid);
+    all.push_back({{pid, 1}, "process", command == commands_.end() ? std::vector<std::string>{} : command->second, 0});
+  }
+  return all;
+}
+
+std::string FakeCgroupTree::holder_of(pid_t pid) const {
+  for (const auto& [name, group] : groups_)
+    if (group.processes.contains(pid)) return name;
+  return "";
+}
+
+std::string FakeCgroupTree::group_of(pid_t pid) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  return holder_of(pid);
+}
+
+std::vector<pid_t> FakeCgroupTree::attach(std::string_view group, pid_t pid, bool descendants) {
+  {
+    const std::scoped_lock lock{mutex_};
+    count_call();
+    find(group);
+    if (!process_facts(pid)) throw Error{Code::not_found, "there is no process " + std::to_string(pid)};
+    if (pid == ::getpid()) throw Error{Code::conflict, "sovirtd itself cannot be moved"};
+  }
+  const std::set<pid_t> moved = descendants ? with_descendants(pid) : std::set<pid_t>{pid};
+  for (const pid_t one : moved) put(group, one);
+  return {moved.begin(), moved.end()};
+}
+
+void FakeCgroupTree::release(pid_t pid) {
+  {
+    const std::scoped_lock lock{mutex_};
+    count_call();
+  }
+  leave(pid);
+}
+
+ProcessId FakeCgroupTree::run(std::string_view group, const CgroupCommand& command) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  Group& found = find(group);
+  const pid_t pid = 4'000'000 + static_cast<pid_t>(commands_.size());
+  found.processes.insert(pid);
+  commands_[pid] = command.command;
+  return {pid, 1};
 }
 
 }  // namespace sovirt

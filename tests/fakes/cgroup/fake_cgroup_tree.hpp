@@ -7,17 +7,20 @@
 #include <string>
 
 #include "daemon/base/error.hpp"
+#include "daemon/domain/ports/cgroup_members.hpp"
+#include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 
 namespace sovirt {
 
 // A host's cgroups as a table. What it does not do: account CPU time (it grows only by set_usage) and signal processes
 // (kill() empties the group). The contract suite holds it to what the kernel's tree does. Thread-safe.
-class FakeCgroupTree final : public CgroupTree {
+class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public CgroupMembers {
  public:
   struct Host {
     bool v1 = true;                                            // false: pure v2, no rename, no attaching
-    std::set<std::string> controllers{"cpu", "cpuacct", "memory", "pids", "freezer"};
+    std::set<std::string> controllers{"cpu", "cpuacct", "cpuset", "memory", "pids", "io", "freezer"};
+    std::string cpus = "0-1";
   };
   FakeCgroupTree() : FakeCgroupTree(Host{}) {}
   explicit FakeCgroupTree(Host host) : host_(std::move(host)) {}
@@ -27,8 +30,8 @@ class FakeCgroupTree final : public CgroupTree {
   int calls() const;
   void put(std::string_view group, pid_t pid);                 // moves it there, as clone3 or cgroup.procs do
   void leave(pid_t pid);                                       // it has ended
-  bool frozen(std::string_view group) const;
   LimitsSpec limits(std::string_view group) const;
+  void forget(std::string_view group);                         // somebody else removed it
   void set_usage(std::string_view group, CgroupUsage usage);
   std::function<void(pid_t)> on_kill;                          // told of each process that kill() ends, after the call's work
 
@@ -46,6 +49,18 @@ class FakeCgroupTree final : public CgroupTree {
   std::string path(std::string_view group) override;
   bool needs_attach() override;
 
+  void check(const LimitsSpec&) override;
+  GroupState compare(std::string_view group, const LimitsSpec&) override;
+  bool frozen(std::string_view group) override;
+  Json controllers(std::string_view group, const LimitsSpec& asked, bool everything) override;
+  Json stats(std::string_view group) override;
+
+  std::vector<GroupProcess> describe(const std::vector<pid_t>&) override;
+  std::string group_of(pid_t pid) override;
+  std::vector<pid_t> attach(std::string_view group, pid_t pid, bool descendants) override;
+  void release(pid_t pid) override;
+  ProcessId run(std::string_view group, const CgroupCommand&) override;   // a process that only this table knows
+
  private:
   struct Group {
     std::set<pid_t> processes;
@@ -54,6 +69,8 @@ class FakeCgroupTree final : public CgroupTree {
     CgroupUsage usage;
   };
   void count_call();
+  void check_support(const LimitsSpec&) const;
+  std::string holder_of(pid_t pid) const;
   Group& find(std::string_view group);
   const Group& find(std::string_view group) const { return const_cast<FakeCgroupTree*>(this)->find(group); }
 
@@ -61,6 +78,7 @@ class FakeCgroupTree final : public CgroupTree {
   mutable std::mutex mutex_;
   std::map<std::string, Group, std::less<>> groups_;
   std::map<int, Error> failures_;                              // by number of the call
+  std::map<pid_t, std::vector<std::string>> commands_;         // of those that run() has made
   int calls_ = 0;
 };
 

@@ -40,14 +40,14 @@ class KernelCgroups : public testing::TestWithParam<Versions> {
  protected:
   void SetUp() override {
     real_ = make_real_tree(GetParam());
-    if (!real_.tree) GTEST_SKIP() << "needs root and a writable hierarchy of this version of cgroups";
+    if (!real_.ports.tree) GTEST_SKIP() << "needs root and a writable hierarchy of this version of cgroups";
   }
   void TearDown() override {
-    if (!real_.tree) return;
-    empty_tree(*real_.tree);
+    if (!real_.ports.tree) return;
+    empty_tree(*real_.ports.tree);
     for (const auto& at : find_hierarchies()) EXPECT_FALSE(fs::exists(own(at))) << own(at) << " is left";
   }
-  CgroupTree& tree() { return *real_.tree; }
+  CgroupTree& tree() { return *real_.ports.tree; }
   std::vector<CgroupHierarchy> hierarchies() { return hierarchies_of(GetParam()); }
   fs::path own(const CgroupHierarchy& at) { return fs::path{at.mount} / ("sovirt-" + real_.instance); }
 
@@ -84,11 +84,11 @@ TEST_P(KernelCgroups, DirectoryOfTheDaemonComesAndGoes) {
 
 TEST_P(KernelCgroups, GroupsOfOthersStay) {
   const RealTree other = make_real_tree(GetParam());
-  other.tree->create("web");
+  other.ports.tree->create("web");
   tree().create("web");
   EXPECT_TRUE(tree().remove("web"));
-  EXPECT_EQ(other.tree->groups(), std::vector<std::string>{"web"});
-  EXPECT_TRUE(other.tree->remove("web"));
+  EXPECT_EQ(other.ports.tree->groups(), std::vector<std::string>{"web"});
+  EXPECT_TRUE(other.ports.tree->remove("web"));
 }
 
 TEST_P(KernelCgroups, RemovesWhatWasNested) {
@@ -147,7 +147,7 @@ TEST_P(KernelCgroups, LimitsAreInTheFiles) {
   limits.memory_max = 512 << 20;
   limits.pids_max = 77;
   limits.cpu_weight = 70;
-  limits.cpu_quota_us = 50000;
+  limits.cpu_max = CpuQuota{std::chrono::milliseconds{50}, std::chrono::milliseconds{100}};
   tree().set_limits("web", limits);
   EXPECT_EQ(slurp(*memory), "536870912");
   EXPECT_EQ(slurp(*pids), "77");
@@ -288,16 +288,16 @@ TEST(KernelCgroupParent, MissingOnV2IsSaid) {
 TEST(KernelCgroupParent, WithProcessesOfItsOwnIsSaidAndLeftAsItIs) {
   auto hierarchies = hierarchies_of(Versions::v2_only);
   const RealTree outer = make_real_tree(Versions::v2_only);
-  if (!outer.tree) GTEST_SKIP() << "needs root and a writable cgroup v2";
-  outer.tree->create("web");
-  const fs::path group = hierarchies.front().mount + outer.tree->path("web");
+  if (!outer.ports.tree) GTEST_SKIP() << "needs root and a writable cgroup v2";
+  outer.ports.tree->create("web");
+  const fs::path group = hierarchies.front().mount + outer.ports.tree->path("web");
   if (slurp(group / "cgroup.controllers").empty()) {
-    outer.tree->remove("web");
+    outer.ports.tree->remove("web");
     GTEST_SKIP() << "no controller is on v2 here";
   }
   Sleeper a;
-  attach(*outer.tree, "web", a.pid());
-  const auto inner = make_cgroup_tree({"inner", outer.tree->path("web")}, hierarchies);
+  attach(*outer.ports.tree, "web", a.pid());
+  const auto inner = make_cgroup_tree({"inner", outer.ports.tree->path("web")}, hierarchies);
   try {
     inner->create("x");
     ADD_FAILURE() << "made";
@@ -308,7 +308,7 @@ TEST(KernelCgroupParent, WithProcessesOfItsOwnIsSaidAndLeftAsItIs) {
   EXPECT_EQ(slurp(group / "cgroup.type"), "domain");
   EXPECT_EQ(slurp(group / "cgroup.subtree_control"), "");
   EXPECT_FALSE(fs::exists(group / "sovirt-inner"));
-  empty_tree(*outer.tree);
+  empty_tree(*outer.ports.tree);
 }
 
 TEST(KernelCgroupParent, NoHierarchyIsUnsupported) {

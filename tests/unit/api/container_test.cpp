@@ -18,23 +18,24 @@ std::string nic_errors(const char* nic) {
 TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
   const auto least = write_container_spec(read_container_spec({{"image", "debian"}}));
   EXPECT_EQ(least, Json::parse(R"({"image":"debian","hostname":null,"isolation":"container","command":null,"env":{},"cwd":"/","user":"0:0","nics":[],
-    "limits":{"cpu":{"weight":null,"max":null},"memory":{"max":null},"pids":{"max":null}},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
+    "limits":{"cpu":{"weight":null,"shares":null,"max":null},"cpuset":{"cpus":null,"mems":null},"memory":{"max":null,"high":null,"swap_max":null},"pids":{"max":null},"io":{"weight":null,"limits":[]}},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
   EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
   const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
     "nics":[{"name":"eth0","bridge":"brso1","mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
             {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"publish":[]}],
-    "limits":{"cpu":{"weight":70,"max":{"quota":50000,"period":100000}},"memory":{"max":536870912},"pids":{"max":100}},
+    "limits":{"cpu":{"weight":70,"shares":null,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":null},"memory":{"max":536870912,"high":null,"swap_max":0},"pids":{"max":100},
+              "io":{"weight":null,"limits":[{"device":"/dev/vda","read_bytes":1048576,"write_bytes":null,"read_operations":null,"write_operations":null}]}},
     "autostart":"last-state","boot_priority":-5,"boot_delay":3,"stop_timeout":0})");
   EXPECT_EQ(write_container_spec(read_container_spec(full)), full);
 }
 
 TEST(ContainerSpec, defaults_of_nics_and_users) {
-  const auto spec = read_container_spec(Json::parse(R"({"image":"d","user":"7","nics":[{"bridge":"b"},{"bridge":"b"}],"limits":{"cpu":{"max":{"quota":1000}}}})"));
+  const auto spec = read_container_spec(Json::parse(R"({"image":"d","user":"7","nics":[{"bridge":"b"},{"bridge":"b"}],"limits":{"cpu":{"max":{"quota":1000000}}}})"));
   EXPECT_EQ(spec.user.uid, 7u);
   EXPECT_EQ(spec.user.gid, 7u);
   EXPECT_EQ(spec.nics[0].name, "eth0");
   EXPECT_EQ(spec.nics[1].name, "eth1");
-  EXPECT_EQ(spec.limits.cpu_period_us, 100'000u);
+  EXPECT_EQ(spec.limits.cpu_max->period, std::chrono::milliseconds{100});
 }
 
 TEST(ContainerSpec, table) {
@@ -52,11 +53,11 @@ TEST(ContainerSpec, table) {
       {R"({"isolation":"chroot","nics":[{"bridge":"b"}]})", "/nics conflict"},
       {R"({"autostart":"yes"})", "/autostart choice"}, {R"({"boot_priority":1001})", "/boot_priority range"}, {R"({"boot_delay":-1})", "/boot_delay range"}, {R"({"boot_delay":3601})", "/boot_delay range"},
       {R"({"stop_timeout":3601})", "/stop_timeout range"}, {R"({"stop_timeout":1.5})", "/stop_timeout type"},
-      {R"({"limits":{"cpu":{"weight":0}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"weight":10001}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"shares":717}}})", "/limits/cpu/shares unsupported"},
-      {R"({"limits":{"cpu":{"max":{"period":100000}}}})", "/limits/cpu/max/quota required"}, {R"({"limits":{"cpu":{"max":{"quota":999}}}})", "/limits/cpu/max/quota range"},
-      {R"({"limits":{"cpu":{"max":{"quota":1000,"period":1000001}}}})", "/limits/cpu/max/period range"}, {R"({"limits":{"memory":{"max":-1}}})", "/limits/memory/max range"},
-      {R"({"limits":{"memory":{"max":"512M"}}})", "/limits/memory/max type"}, {R"({"limits":{"memory":{"high":1}}})", "/limits/memory/high unsupported"}, {R"({"limits":{"pids":{"max":0}}})", "/limits/pids/max range"},
-      {R"({"limits":{"cpuset":{"cpus":"0"}}})", "/limits/cpuset unsupported"}, {R"({"limits":{"io":{"weight":5}}})", "/limits/io unsupported"}, {R"({"limits":{"frozen":true}})", "/limits/frozen unsupported"},
+      {R"({"limits":{"cpu":{"weight":0}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"weight":10001}}})", "/limits/cpu/weight range"}, {R"({"limits":{"cpu":{"shares":717}}})", ""},
+      {R"({"limits":{"cpu":{"max":{"period":100000000}}}})", "/limits/cpu/max/quota required"}, {R"({"limits":{"cpu":{"max":{"quota":999999}}}})", "/limits/cpu/max/quota range"},
+      {R"({"limits":{"cpu":{"max":{"quota":1000000,"period":1000000001}}}})", "/limits/cpu/max/period range"}, {R"({"limits":{"memory":{"max":-1}}})", "/limits/memory/max range"},
+      {R"({"limits":{"memory":{"max":"512M"}}})", "/limits/memory/max type"}, {R"({"limits":{"memory":{"high":1}}})", "/limits/memory/high range"}, {R"({"limits":{"pids":{"max":0}}})", "/limits/pids/max range"},
+      {R"({"limits":{"cpuset":{"cpus":"1-0"}}})", "/limits/cpuset/cpus format"}, {R"({"limits":{"io":{"weight":0}}})", "/limits/io/weight range"}, {R"({"limits":{"frozen":true}})", "/limits/frozen conflict"}, {R"({"limits":{"parent":"x"}})", "/limits/parent unknown-field"},
       {R"({"limits":{"memory":{"may":1}}})", "/limits/memory/may unknown-field"}, {R"({"limits":null})", ""},
       {R"({"mounts":[],"devices":[],"restart":{"policy":"no"},"security":{"privileged":false,"capabilities":{"add":[]},"seccomp":"default"}})", ""},
       {R"({"mounts":[{}]})", "/mounts unsupported"}, {R"({"devices":["/dev/kvm"]})", "/devices unsupported"}, {R"({"restart":{"policy":"always"}})", "/restart unsupported"},

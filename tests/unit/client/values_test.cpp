@@ -37,7 +37,7 @@ TEST(Scalars, AsPeopleWriteThem) {
   EXPECT_EQ(seconds_of("--timeout", "2m"), 120);
   EXPECT_EQ(seconds_of("--timeout", "1500ms"), 2);
   EXPECT_EQ(integer_of("--x", "-5"), -5);
-  EXPECT_EQ(microseconds_of_cpus("--cpus", "1.5"), 150'000);
+  EXPECT_EQ(nanoseconds_of_cpus("--cpus", "1.5"), 150'000'000);
   EXPECT_TRUE(yes_no_of("--stp", "yes"));
   EXPECT_FALSE(yes_no_of("--stp", "no"));
 }
@@ -55,7 +55,7 @@ TEST(Scalars, WrongOnesNameTheOption) {
   EXPECT_EQ(message([] { integer_of("--mtu", "1500x"); }), "--mtu: '1500x' is not a whole number");
   EXPECT_EQ(message([] { integer_of("--mtu", "99999999999999999999"); }), "--mtu: '99999999999999999999' is not a whole number");
   EXPECT_EQ(message([] { seconds_of("--timeout", "soon"); }), "--timeout: 'soon' is not a time such as 10s, 2m or 500ms");
-  for (const char* wrong : {"0", "-1", "nan", "inf", "1e3", ""}) EXPECT_THROW(microseconds_of_cpus("--cpus", wrong), UsageError) << wrong;
+  for (const char* wrong : {"0", "-1", "nan", "inf", "1e3", ""}) EXPECT_THROW(nanoseconds_of_cpus("--cpus", wrong), UsageError) << wrong;
   EXPECT_THROW(pair_of("--label", "novalue"), UsageError);
 }
 
@@ -90,7 +90,7 @@ TEST(Container, Bodies) {
   options.boot_delay = "2s";
   EXPECT_EQ(container_body(options).dump(),
             R"({"boot_delay":2,"command":["sleep","inf"],"env":{"A":"b=c"},"image":"debian",)"
-            R"("limits":{"cpu":{"max":{"period":100000,"quota":50000}},"memory":{"max":536870912},"pids":{"max":null}},)"
+            R"("limits":{"cpu":{"max":{"period":100000000,"quota":50000000}},"memory":{"max":536870912},"pids":{"max":null}},)"
             R"("nics":[{"addresses":["10.0.0.2/24"],"bridge":"b"}]})");
   EXPECT_TRUE(container_changes({}).empty());
 }

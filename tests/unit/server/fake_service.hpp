@@ -8,6 +8,7 @@
 #include "daemon/base/error.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/domain/container_files.hpp"
+#include "daemon/domain/cgroup_calls.hpp"
 #include "daemon/domain/service.hpp"
 
 namespace sovirt::test {
@@ -31,6 +32,20 @@ class FakeFiles final : public ContainerFiles {
   std::atomic<std::uint64_t> given = 0;       // bytes that sources have given
 };
 
+class FakeCgroups final : public CgroupCalls {
+ public:
+  Json processes(std::string_view) override { return {{"items", Json::array()}}; }
+  Json add_processes(std::string_view cgroup, const ProcessesRequest& request, const ChangeContext&) override {
+    return {{"items", {{{"pid", request.pid}, {"name", cgroup}, {"command", request.command}}}}};
+  }
+  void release_process(std::string_view, pid_t, const ChangeContext&) override {}
+  void kill_processes(std::string_view, const ChangeContext&) override { ++kills; }
+  Json stats(Kind, std::string_view) override { return {{"cpu", {{"usage_ns", usage_ns += 500'000'000}}}}; }   // grows with each look
+  Json all_stats() override { return {{"items", Json::array()}}; }
+  std::atomic<int> kills = 0;
+  std::atomic<std::int64_t> usage_ns = 0;
+};
+
 // A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
 // asked. Thread-safe.
 class FakeService final : public Service {
@@ -49,6 +64,7 @@ class FakeService final : public Service {
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
   ContainerFiles& files() override { return file_store; }
   ContainerCopies& copies() override { throw Error{Code::unsupported, "not in this fake"}; }
+  CgroupCalls& cgroups() override { return control_groups; }
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
   void abandon_upload(const std::string& path) noexcept override;
@@ -78,6 +94,7 @@ class FakeService final : public Service {
   ChangeContext last_context();
   std::size_t listeners();
 
+  FakeCgroups control_groups;
   std::string upload_directory;
   std::string upload_target;                  // path given instead of a file in that directory
   std::atomic<bool> restored = true;
