@@ -116,13 +116,6 @@ void read_services(ObjectReader& in, BridgeSpec& spec) {
   });
 }
 
-void later_fields(ObjectReader& in) {
-  in.not_yet("ports", Json::array());
-  in.not_yet("address_from", "static");
-  in.not_yet("dhcp", {{"enabled", false}, {"range", nullptr}, {"lease_time", 3600}});
-  in.not_yet("dns", {{"enabled", false}, {"domain", "sovirt"}});
-}
-
 const char* address_from_text(AddressFrom from) noexcept {
   switch (from) {
     case AddressFrom::fixed: return "static";
@@ -153,7 +146,6 @@ BridgeSpec read_bridge_spec(const Json& json) {
   read_ports(in, spec);
   read_services(in, spec);
   spec.policy = in.choice("policy", {"repair", "observe"}).value_or(0) == 1 ? Policy::observe : Policy::repair;
-  later_fields(in);
   in.finish();
   throw_if_any(std::move(errors));
   return spec;

@@ -109,7 +109,7 @@ void read_nic_end(ObjectReader& in, NicSpec& nic) {
   in.not_yet("netns", nullptr);
   in.not_yet("none", nullptr);
   if (!other_end) in.require("bridge");
-  in.not_yet("dhcp", false);
+  nic.dhcp = in.boolean("dhcp").value_or(false);
   in.not_yet("rate", {{"egress", nullptr}, {"ingress", nullptr}});
 }
 
@@ -127,6 +127,8 @@ NicSpec read_nic(ObjectReader& in, std::size_t index, std::set<std::string>& see
   check_nic_addresses(in, nic, seen_addresses);
   nic.gateway = in.address("gateway");
   if (nic.gateway) check_gateway(in, nic);
+  if (nic.dhcp && std::any_of(nic.addresses.begin(), nic.addresses.end(), [](const Cidr& cidr) { return !cidr.address().is_v6(); }))
+    in.fail("dhcp", "conflict", "an interface with an IPv4 address of its own gets none by DHCP");
   nic.publish = read_publish(in);
   if (!nic.publish.empty() && nic.addresses.empty()) in.fail("publish", "conflict", "a published port needs an address of the interface to lead to");
   return nic;
@@ -209,6 +211,7 @@ Json write_nic(const NicSpec& nic) {
           {"addresses", std::move(addresses)},
           {"gateway", nic.gateway ? Json(nic.gateway->text()) : Json(nullptr)},
           {"mtu", nic.mtu},
+          {"dhcp", nic.dhcp},
           {"publish", write_publish(nic.publish)}};
 }
 

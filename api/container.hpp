@@ -24,6 +24,7 @@ struct NicSpec {
   std::vector<Cidr> addresses;
   std::optional<IpAddress> gateway;   // must lie in one of the addresses' subnets
   unsigned mtu = 0;                   // 0: the bridge's
+  bool dhcp = false;                  // a client outside of the container asks for an address
   std::vector<PublishSpec> publish;   // ports of the host that lead to it
 };
 

@@ -16,11 +16,13 @@
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 #include "daemon/kernel/files/kernel_file_access.hpp"
 #include "daemon/kernel/filter/kernel_packet_filter.hpp"
+#include "daemon/kernel/helper/helper_processes.hpp"
 #include "daemon/kernel/host/host_probe.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/kernel_layer_files.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
+#include "daemon/kernel/netlink/uplinks.hpp"
 #include "daemon/kernel/process/process_launcher.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/options.hpp"
@@ -120,7 +122,9 @@ int serve(const Options& options, Log& log) {
   const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
   const auto files = make_file_access();
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
-  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers}, *store, log, places);
+  const auto helpers = make_helpers({options.run_dir + "/helpers", options.libexec, places.boot_id});
+  const auto uplinks = make_uplinks();
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

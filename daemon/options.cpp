@@ -55,6 +55,8 @@ Options read_options(int argc, char** argv) {
   absolute(options.socket);
   if (options.launcher.empty())
     options.launcher = first_existing({beside_program("sovirt-launch"), beside_program("../libexec/sovirt/sovirt-launch")});
+  const std::string event = first_existing({beside_program("../libexec/sovirt/dhcp-event"), beside_program("../../../packaging/dhcp-event")});
+  options.libexec = std::filesystem::path{event}.parent_path().string();
   if (options.templates.empty())
     options.templates = first_existing({beside_program("../share/sovirt/templates"), beside_program("../../../packaging/templates"),
                                         "/usr/share/sovirt/templates"});

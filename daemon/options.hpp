@@ -10,6 +10,7 @@ struct Options {
   std::string log_level = "info";
   std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
   std::string launcher;                            // empty: beside this program, then ../libexec/sovirt
+  std::string libexec;                             // folder of dhcp-event: ../libexec/sovirt, or the sources'
   std::string cgroup_parent = "/";
   std::string templates;                           // empty: ../share/sovirt/templates of this program, then /usr/share
 };

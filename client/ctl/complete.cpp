@@ -78,7 +78,7 @@ void add_nic_parts(Candidates& out, const std::string& typed, const std::functio
   const std::size_t comma = typed.rfind(',');
   const std::string before = comma == std::string::npos ? "" : typed.substr(0, comma + 1);
   if (typed.substr(before.size()).starts_with("bridge=")) add_values(out, {}, Names::bridges, before + "bridge=", names_of);
-  else for (const char* key : {"bridge=", "name=", "mac=", "address=", "gateway=", "mtu=", "publish="}) out.add(before + key);
+  else for (const char* key : {"bridge=", "name=", "mac=", "address=", "gateway=", "mtu=", "dhcp=yes", "publish="}) out.add(before + key);
 }
 
 }  // namespace

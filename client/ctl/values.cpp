@@ -74,7 +74,7 @@ Json publish_of(const std::string& text) {
 }
 
 Json nic_of(const std::string& text) {
-  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu", "publish"};
+  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu", "dhcp", "publish"};
   Json nic = Json::object();
   Json addresses = Json::array(), published = Json::array();
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -83,11 +83,12 @@ Json nic_of(const std::string& text) {
     begin = end + 1;
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       const std::string close = nearest(key, keys);
-      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu, publish" : "did you mean '" + close + "'?");
+      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu, dhcp, publish" : "did you mean '" + close + "'?");
     }
     if (key == "address") addresses.push_back(value);
     else if (key == "publish") published.push_back(publish_of(value));
     else if (nic.contains(key)) throw UsageError("--nic: '" + key + "' is there twice");
+    else if (key == "dhcp") nic[key] = yes_no_of("--nic dhcp", value);
     else if (key == "mtu") nic[key] = integer_of("--nic mtu", value);
     else nic[key] = value;
   }

@@ -99,11 +99,13 @@ Action replug_nic(NetworkKernel& network) {
 }  // namespace
 
 ActionTable Bridges::actions() {
-  return {{"bridge.create", create_bridge(network_)}, {"bridge.delete", delete_bridge(network_)},
+  ActionTable table{{"bridge.create", create_bridge(network_)}, {"bridge.delete", delete_bridge(network_)},
           {"link.change", change_link(network_)},     {"address.add", add_address(network_)},
           {"address.remove", remove_address(network_)}, {"port.attach", attach_port(network_)},
           {"port.isolate", isolate_port(network_)},
           {"nic.replug", replug_nic(network_)}};
+  table.merge(uplinks_.actions());
+  return table;
 }
 
 }  // namespace sovirt

@@ -26,6 +26,11 @@ bool is_name_service(std::string_view key) { return key.starts_with(name_service
 
 }  // namespace
 
+bool BridgeServices::has_service(const Resource& bridge) {
+  const auto enabled = [&](const char* key) { return bridge.spec.contains(key) && bridge.spec.at(key).at("enabled") == true; };
+  return enabled("dhcp") || enabled("dns");
+}
+
 void BridgeServices::require(const BridgeSpec& spec) const {
   if ((spec.dhcp.enabled || spec.dns.enabled) && !helpers_.installed("dnsmasq"))
     throw Error{Code::unsupported, "dhcp and dns of a bridge need what this host lacks: the program dnsmasq"}.with_hint("install the package dnsmasq-base");

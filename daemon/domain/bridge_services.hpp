@@ -19,6 +19,7 @@ class BridgeServices {
  public:
   BridgeServices(Catalog& catalog, Helpers& helpers) : catalog_(catalog), helpers_(helpers) {}
 
+  static bool has_service(const Resource& bridge);                // without reading its whole spec
   void require(const BridgeSpec&) const;                          // Error{unsupported} without dnsmasq on this host
   // From the service that runs to the one the bridge asks for; "ended": drift that is repaired by a start.
   void plan(const Resource& bridge, const Entry* before, Plan&) const;

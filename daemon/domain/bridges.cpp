@@ -28,11 +28,13 @@ void Bridges::complete(Resource& wanted, const Resource* before) const {
   wanted.spec = write_bridge_spec(spec);
   wanted.facts = before ? before->facts : Json::object();
   if (!wanted.facts.contains("mac")) wanted.facts["mac"] = Mac::random_local().text();
+  uplinks_.complete(wanted, spec, before);
 }
 
 std::vector<Claim> Bridges::claims(const Resource& bridge) const {
   const BridgeSpec spec = read_bridge_spec(bridge.spec);
   std::vector<Claim> claims{{"mac", mac_of(bridge, spec)}, {"interface", bridge.name}};
+  for (const std::string& port : spec.ports) claims.push_back({"interface", port});
   for (const Cidr& cidr : spec.addresses) {
     claims.push_back({"address", cidr.address().text()});
     const Claim subnet{"subnet", Cidr{cidr.network(), cidr.prefix()}.text()};
@@ -49,6 +51,9 @@ void Bridges::check(const Resource& wanted, const Entry*) const {
   const BridgeSpec spec = read_bridge_spec(wanted.spec);
   if (spec.nat) packet_rules_.require("nat");
   if (spec.isolation) packet_rules_.require("isolation");
+  services_.require(spec);
+  if (spec.address_from == AddressFrom::dhcp) clients_.require();
+  uplinks_.check(wanted, spec);
   for (const EntryPtr& other : catalog_.all(Kind::bridge)) {
     if (other->resource.uid == wanted.uid) continue;
     const std::string ref = object_ref(Kind::bridge, other->resource.name);
@@ -60,17 +65,23 @@ void Bridges::check(const Resource& wanted, const Entry*) const {
   }
 }
 
-Plan Bridges::plan(const Resource& wanted, const Entry*) const {
+Plan Bridges::plan(const Resource& wanted, const Entry* before) const {
   const auto link = network_.find_link(wanted.name);
   if (link && link->mark != wanted.uid)
     throw Error{Code::conflict, "an interface named " + wanted.name + " exists and is not sovirt's: left untouched"}
         .with_hint("choose another name, or remove it with `ip link delete " + wanted.name + "` if nobody needs it");
   Plan plan;
   const LinkState* observed = link ? &*link : nullptr;
+  uplinks_.plan_leave(wanted, before, plan);
   plan_link(wanted, observed, plan);
   plan_addresses(wanted, observed, plan);
   plan_ports(wanted, observed, plan);
+  uplinks_.plan_join(wanted, read_bridge_spec(wanted.spec), observed, plan);
+  clients_.plan_bridge(wanted, read_bridge_spec(wanted.spec), before, observed, plan);
   plan_filter(wanted, plan);
+  services_.plan(wanted, before, plan);
+  // No drift and no change of the bridge: what containers there are is told its services on the way.
+  if (before && before->resource.revision == wanted.revision) services_.refresh(wanted);
   return plan;
 }
 
@@ -98,8 +109,9 @@ void Bridges::plan_link(const Resource& wanted, const LinkState* link, Plan& pla
 void Bridges::plan_addresses(const Resource& wanted, const LinkState* link, Plan& plan) const {
   const BridgeSpec spec = read_bridge_spec(wanted.spec);
   const std::vector<Cidr> present = link ? link->addresses : std::vector<Cidr>{};
+  // Where addresses come from elsewhere too, those that are not in the spec are no drift.
   for (const Cidr& cidr : present)
-    if (!holds(spec.addresses, cidr))
+    if (spec.address_from == AddressFrom::fixed && !holds(spec.addresses, cidr))
       plan.add("address.remove", {{"link", wanted.name}, {"address", cidr.text()}},
                "remove " + cidr.text() + " from " + wanted.name, true);
   for (const Cidr& cidr : spec.addresses)
@@ -132,6 +144,7 @@ void Bridges::plan_port(const Resource& wanted, const Entry& container, const Ni
   else if (port->isolated.value_or(false) != spec.isolation)
     plan.add("port.isolate", {{"name", host_name}, {"uid", container.resource.uid}, {"isolated", spec.isolation}},
              (spec.isolation ? "isolate " : "no longer isolate ") + host_name + " of " + container.resource.name);
+  clients_.plan_nic(container.resource, nic, index, container.runtime.init.pid, plan);
 }
 
 bool Bridges::publishes(const Resource& bridge) const {
@@ -162,6 +175,9 @@ void Bridges::report_obstacles() const {
 Plan Bridges::plan_removal(const Resource& bridge) const {
   Plan plan;
   plan.forward = true;
+  services_.plan_removal(bridge, plan);
+  clients_.plan_bridge_removal(bridge, plan);
+  uplinks_.plan_removal(bridge, plan);
   packet_rules_.plan(bridge, nullptr, false, plan);
   plan.add("bridge.delete", {{"name", bridge.name}, {"uid", bridge.uid}}, "delete bridge " + bridge.name, true);
   return plan;
@@ -172,6 +188,8 @@ Policy Bridges::policy(const Resource& bridge) const { return read_bridge_spec(b
 std::shared_ptr<void> Bridges::watch(Notice& notice) {
   auto watches = std::make_shared<std::vector<std::shared_ptr<void>>>();
   watches->push_back(network_.watch([this, &notice](const LinkEvent& event, bool lost) { heard(notice, event, lost); }));
+  watches->push_back(services_.watch(notice));
+  watches->push_back(clients_.watch(notice));
   watches->push_back(packet_rules_.watch([this, &notice] {
     report_obstacles();
     notice.look_at_all(Kind::bridge);
@@ -183,7 +201,13 @@ std::shared_ptr<void> Bridges::watch(Notice& notice) {
 void Bridges::heard(Notice& notice, const LinkEvent& event, bool lost) const {
   if (lost || event.name.empty()) return notice.look_at_all(Kind::bridge);
   if (const EntryPtr bridge = catalog_.find(Kind::bridge, event.name)) return notice.look_at(bridge->resource.uid);
-  if (!is_nic_host_name(event.name)) return;
+  if (!is_nic_host_name(event.name)) {
+    for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) {
+      const Json ports = bridge->resource.spec.value("ports", Json::array());
+      if (std::find(ports.begin(), ports.end(), event.name) != ports.end()) notice.look_at(bridge->resource.uid);
+    }
+    return;
+  }
   for (const EntryPtr& container : catalog_.all(Kind::container)) {
     if (event.name.compare(1, 12, uid_random(container->resource.uid)) != 0) continue;
     for (const std::string& target : container->references) {
@@ -210,7 +234,7 @@ Json Bridges::status(const Entry& entry) const {
   }
   return {{"state", "ready"},       {"ifindex", link->ifindex}, {"mac", link->mac.text()},
           {"mtu", link->mtu},       {"up", link->up},           {"addresses", std::move(addresses)},
-          {"ports", std::move(ports)}, {"leases", Json::array()}};
+          {"ports", std::move(ports)}, {"leases", services_.leases(entry.resource)}};
 }
 
 }  // namespace sovirt

@@ -3,7 +3,11 @@
 #include <vector>
 
 #include "api/bridge.hpp"
+#include "daemon/domain/bridge_services.hpp"
+#include "daemon/domain/bridge_uplinks.hpp"
 #include "daemon/domain/catalog.hpp"
+#include "daemon/domain/dhcp_clients.hpp"
+#include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
@@ -13,8 +17,8 @@ namespace sovirt {
 // The bridge kind: spec, observation, difference. Reads the kernel; changes it only by the steps it plans.
 class Bridges final : public KindRules {
  public:
-  Bridges(Catalog& catalog, NetworkKernel& network, PacketRules& packet_rules)
-      : catalog_(catalog), network_(network), packet_rules_(packet_rules) {}
+  Bridges(Catalog& catalog, const KernelPorts& kernel, PacketRules& packet_rules, BridgeServices& services, DhcpClients& clients)
+      : catalog_(catalog), network_(kernel.network), packet_rules_(packet_rules), services_(services), clients_(clients), uplinks_(kernel.network, kernel.uplinks) {}
 
   Kind kind() const noexcept override { return Kind::bridge; }
   void complete(Resource& wanted, const Resource* before) const override;  // facts: a generated MAC
@@ -45,6 +49,9 @@ class Bridges final : public KindRules {
   Catalog& catalog_;
   NetworkKernel& network_;
   PacketRules& packet_rules_;
+  BridgeServices& services_;
+  DhcpClients& clients_;
+  BridgeUplinks uplinks_;
 };
 
 }  // namespace sovirt

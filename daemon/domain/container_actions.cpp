@@ -49,6 +49,17 @@ std::vector<std::string> Containers::resolve_command(const ContainerSpec& spec, 
   return {std::move(*init)};
 }
 
+// The name service of the first bridge that has one.
+std::optional<Resolver> Containers::resolver_of(const ContainerSpec& spec) const {
+  for (const NicSpec& nic : spec.nics) {
+    const EntryPtr bridge = nic.bridge ? catalog_.find(Kind::bridge, *nic.bridge) : nullptr;
+    if (!bridge) continue;
+    const BridgeSpec bridge_spec = read_bridge_spec(bridge->resource.spec);
+    if (bridge_spec.dns.enabled) return Resolver{bridge_spec.addresses, bridge_spec.dns.domain};
+  }
+  return std::nullopt;
+}
+
 void Containers::prepare(const Resource& container, Scratch& scratch) const {
   const ContainerSpec spec = read_container_spec(container.spec);
   if (mount_ends_) mount_ends_(container.uid);
@@ -62,7 +73,7 @@ void Containers::prepare(const Resource& container, Scratch& scratch) const {
   const std::string group = container_group(container.name, container.uid);
   input.cgroups_path = kernel_.cgroups.path(group);
   if (spec.isolation == Isolation::container)
-    kernel_.roots.write(scratch.rootfs.get(), hosts_files(input.hostname, spec));
+    kernel_.roots.write(scratch.rootfs.get(), hosts_files(input.hostname, spec, resolver_of(spec)));
   scratch.launch_spec = {container.uid, container.name, oci_config(input).dump(), group, spec.isolation,
                          log_path(container.uid), 1 << 20, spec.limits};
 }

@@ -86,6 +86,9 @@ void Containers::check_limits(const Resource& wanted, const Entry* before) const
 void Containers::check(const Resource& wanted, const Entry* known) const {
   if (!PacketRules::share_of_container(wanted).is_null()) packet_rules_.require("publish");
   check_limits(wanted, known);
+  const ContainerSpec asked = read_container_spec(wanted.spec);
+  bridge_services_.check(wanted, asked);
+  if (std::any_of(asked.nics.begin(), asked.nics.end(), [](const NicSpec& nic) { return nic.dhcp; })) dhcp_clients_.require();
   if (!known) return;
   const Entry& before = *known;
   std::vector<FieldError> fields;
@@ -168,6 +171,7 @@ Plan Containers::plan_start(const Resource& container) const {
     plan.add("container.network", {{"nics", nics}},
              "create the network namespace of " + name + " with " + std::to_string(nics.size()) + " NIC(s)");
   }
+  for (std::size_t index = 0; index < spec.nics.size(); ++index) dhcp_clients_.plan_nic(container, spec.nics[index], index, std::nullopt, plan);
   plan_published(container, true, plan);
   plan.add("container.run", common, "execute the command of " + name);
   return plan;
@@ -180,6 +184,7 @@ Plan Containers::plan_stop(const Resource& container, bool force, std::chrono::m
   Plan plan;
   plan.forward = true;
   plan.add("container.shutdown", args, (force ? "kill " : "shut down ") + container.name, true);
+  dhcp_clients_.plan_stop(container, read_container_spec(container.spec), plan);
   plan_published(container, false, plan);
   plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
   return plan;
@@ -188,6 +193,7 @@ Plan Containers::plan_stop(const Resource& container, bool force, std::chrono::m
 Plan Containers::plan_collect(const Resource& container) const {
   Plan plan;
   plan.forward = true;
+  dhcp_clients_.plan_stop(container, read_container_spec(container.spec), plan);
   plan_published(container, false, plan);
   plan.add("container.collect", collect_args(container), "remove the group and links of " + container.name);
   return plan;

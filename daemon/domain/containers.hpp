@@ -8,8 +8,11 @@
 
 #include "api/container.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/domain/bridge_services.hpp"
 #include "daemon/domain/catalog.hpp"
+#include "daemon/domain/dhcp_clients.hpp"
 #include "daemon/domain/exits.hpp"
+#include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
@@ -23,9 +26,9 @@ namespace sovirt {
 class Containers final : public KindRules {
  public:
   Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images,
-             PacketRules& packet_rules, Layers& layers)
+             PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients)
       : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), packet_rules_(packet_rules),
-        layers_(layers) {}
+        layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients) {}
 
   Kind kind() const noexcept override { return Kind::container; }
   // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
@@ -70,6 +73,7 @@ class Containers final : public KindRules {
   void plan_published(const Resource&, bool runs, Plan&) const;
   Json nics_status(const Entry&) const;
   EntryPtr entry_of(const Json& args) const;
+  std::optional<Resolver> resolver_of(const ContainerSpec&) const;
   Action launch_action();
   Action network_action();
   Action run_action();
@@ -82,6 +86,8 @@ class Containers final : public KindRules {
   std::function<void(std::string_view)> mount_ends_;
   PacketRules& packet_rules_;
   Layers& layers_;
+  const BridgeServices& bridge_services_;
+  const DhcpClients& dhcp_clients_;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

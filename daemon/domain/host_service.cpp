@@ -22,21 +22,26 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
     : kernel_(kernel), store_(store), log_(log), places_(std::move(places)),
       catalog_([this](const Resource& resource) { return kinds_.of(resource.kind).claims(resource); }),
       executor_(store_, catalog_, log_, listeners_), operations_(store_, log_),
-      packet_rules_(catalog_, kernel_.filter), bridges_(catalog_, kernel_.network, packet_rules_),
+      packet_rules_(catalog_, kernel_.filter), bridge_services_(catalog_, kernel_.helpers),
+      dhcp_clients_(catalog_, kernel_.helpers, kernel_.network), bridges_(catalog_, kernel_, packet_rules_, bridge_services_, dhcp_clients_),
       cgroups_(catalog_, kernel_),
       images_(catalog_, kernel_, places_, executor_, locks_, operations_),
-      layers_(catalog_, kernel_, places_), containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_, layers_),
+      layers_(catalog_, kernel_, places_),
+      containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_, layers_, bridge_services_, dhcp_clients_),
       files_(catalog_, locks_, kernel_, places_),
       kinds_({&bridges_, &images_, &cgroups_, &containers_}),
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),
       lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
       copies_({catalog_, executor_, locks_, operations_, containers_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
-      restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_) {
+      restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_),
+      guarded_(store_, log_, [this](const std::string& bridge, const Json& before) { undo_unconfirmed(bridge, before); }) {
   containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
   executor_.add_actions(packet_rules_.actions());
   executor_.add_actions(copies_.actions());
+  executor_.add_actions(bridge_services_.actions());
+  executor_.add_actions(dhcp_clients_.actions());
 }
 
 HostService::~HostService() { stop(); }
@@ -50,16 +55,23 @@ void HostService::start() {
     return;
   }
   operations_.load(state.operations);
-  Recovery recovery(catalog_, executor_, lifecycle_, images_, layers_, kernel_, places_, log_);
+  Recovery recovery(catalog_, executor_, locks_, lifecycle_, images_, layers_, kernel_, places_, log_);
   reconciler_.on_ready([this](const std::string& uid) { restore_.ready(uid); });
   reconciler_.start();
   const bool new_boot = recovery.run(state.journal, store_);
   packet_rules_.reset();
+  bridge_services_.collect_orphans();
+  dhcp_clients_.collect_orphans();
+  commits_ = listeners_.add([this] { refresh_services(); });
   expire_old();
   restore_.start(new_boot);
+  guarded_.start();
+  for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) show_deadline(bridge->resource.name);
 }
 
 void HostService::stop() {
+  guarded_.stop();
+  commits_.reset();
   restore_.stop();
   reconciler_.stop();
 }

@@ -2,14 +2,18 @@
 #include <memory>
 
 #include "daemon/base/log.hpp"
+#include "daemon/domain/bridge_services.hpp"
 #include "daemon/domain/bridges.hpp"
 #include "daemon/domain/catalog.hpp"
+#include "daemon/domain/confirmations.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/cgroups.hpp"
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/copies.hpp"
+#include "daemon/domain/dhcp_clients.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
+#include "daemon/domain/guarded_changes.hpp"
 #include "daemon/domain/host_cgroups.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
@@ -25,7 +29,7 @@
 namespace sovirt {
 
 // The whole domain put together. Made from ports and a store; owns no thread before start().
-class HostService final : public Service {
+class HostService final : public Service, private Confirmations {
  public:
   HostService(const KernelPorts&, Store&, Log&, Places);
   ~HostService() override;
@@ -72,6 +76,7 @@ class HostService final : public Service {
   bool restore_finished() override;
   Json stop_all_containers(const ChangeContext&) override;
   Json start_all_containers(const ChangeContext&) override;
+  Confirmations& confirmations() override { return *this; }
   Json health() override;
   void audit(const AuditRow&) override;
   std::vector<AuditRow> audit_rows(std::size_t most) override;
@@ -89,6 +94,11 @@ class HostService final : public Service {
   Json status(const Entry&);
   Json observe(const Entry&);
   void expire_old();
+  ChangeResult confirm(std::string_view bridge, const ChangeContext&) override;
+  void run_guarded(Job&, const EntryPtr& before, const std::string& name, std::chrono::seconds within);
+  void undo_unconfirmed(const std::string& bridge, const Json& before);
+  void show_deadline(const std::string& bridge);
+  void refresh_services();
 
   KernelPorts kernel_;
   Store& store_;
@@ -101,6 +111,8 @@ class HostService final : public Service {
   Executor executor_;
   Operations operations_;
   PacketRules packet_rules_;
+  BridgeServices bridge_services_;
+  DhcpClients dhcp_clients_;
   Bridges bridges_;
   Cgroups cgroups_;
   Images images_;
@@ -113,6 +125,8 @@ class HostService final : public Service {
   Copies copies_;
   Reconciler reconciler_;
   Restore restore_;
+  GuardedChanges guarded_;
+  std::shared_ptr<void> commits_;
 };
 
 }  // namespace sovirt

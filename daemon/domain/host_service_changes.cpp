@@ -126,11 +126,13 @@ ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const 
         make_event(before ? "updated" : "created", wanted, {{"revision", wanted.revision}}, context.actor));
     job.commit.put = std::move(wanted);
   }
-  executor_.run(job);
+  if (context.confirm_within && kind == Kind::bridge) run_guarded(job, before, name, *context.confirm_within);
+  else executor_.run(job);
   if (kinds_.of(kind).reconciled()) {
     catalog_.set_condition(job.uid, {"Ready", true, "AsSpecified", "", {}});
     reconciler_.look_at(job.uid);
   }
+  if (kind == Kind::bridge) show_deadline(name);
   return shown(kind, name, !before);
 }
 
@@ -188,6 +190,7 @@ ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeC
   job.commit.events.push_back(make_event("deleted", entry->resource, Json::object(), context.actor));
   executor_.run(job);
   rules.after_removal(*entry);
+  if (kind == Kind::bridge) guarded_.disarm(std::string{name});
   return {nullptr, 0, false, ""};
 }
 

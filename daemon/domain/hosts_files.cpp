@@ -22,6 +22,12 @@ std::string hosts(const std::string& hostname, const ContainerSpec& spec) {
   return text;
 }
 
+std::string resolver_conf(const Resolver& resolver) {
+  std::string text = note;
+  for (const Cidr& server : resolver.servers) text += "nameserver " + server.address().text() + "\n";
+  return text + "search " + resolver.domain + "\n";
+}
+
 }  // namespace
 
 std::string container_resolv_conf(const std::string& of_host) {
@@ -39,8 +45,12 @@ std::string container_resolv_conf(const std::string& of_host) {
   return text;
 }
 
-std::vector<RootfsFile> hosts_files(const std::string& hostname, const ContainerSpec& spec) {
+std::vector<RootfsFile> hosts_files(const std::string& hostname, const ContainerSpec& spec, const std::optional<Resolver>& resolver) {
   std::vector<RootfsFile> files{{"/etc/hostname", hostname + "\n"}, {"/etc/hosts", hosts(hostname, spec)}};
+  if (resolver) {
+    files.push_back({"/etc/resolv.conf", resolver_conf(*resolver)});
+    return files;
+  }
   std::ifstream host_file("/etc/resolv.conf");
   std::stringstream content;
   if (host_file) content << host_file.rdbuf();

@@ -5,6 +5,7 @@
 #include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/file_access.hpp"
+#include "daemon/domain/ports/helpers.hpp"
 #include "daemon/domain/ports/host_probe.hpp"
 #include "daemon/domain/ports/image_builder.hpp"
 #include "daemon/domain/ports/launcher.hpp"
@@ -12,6 +13,7 @@
 #include "daemon/domain/ports/network_kernel.hpp"
 #include "daemon/domain/ports/packet_filter.hpp"
 #include "daemon/domain/ports/root_filesystems.hpp"
+#include "daemon/domain/ports/uplinks.hpp"
 
 namespace sovirt {
 
@@ -28,6 +30,8 @@ struct KernelPorts {
   FileAccess& files;
   PacketFilter& filter;
   LayerFiles& layers;
+  Helpers& helpers;
+  Uplinks& uplinks;
 };
 
 struct Places {

@@ -18,7 +18,11 @@ Actor the_start() { return {0, ::getpid(), "recovery"}; }
 }  // namespace
 
 bool Recovery::run(const std::vector<JournalRow>& open_journal, Store& store) {
-  for (const JournalRow& row : open_journal) executor_.resolve(row);
+  for (const JournalRow& row : open_journal) {
+    // The reconciler listens already: it must not repair what is being taken down.
+    const auto guard = locks_.lock({row.object});
+    executor_.resolve(row);
+  }
   const bool new_boot = store.meta(boot_key) != places_.boot_id;
   if (new_boot)
     after_boot();

@@ -8,6 +8,7 @@
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/layers.hpp"
 #include "daemon/domain/kernel_ports.hpp"
+#include "daemon/domain/keyed_locks.hpp"
 #include "daemon/domain/lifecycle.hpp"
 
 namespace sovirt {
@@ -16,9 +17,9 @@ namespace sovirt {
 // the containers, and removes what nobody owns. One thread, once.
 class Recovery {
  public:
-  Recovery(Catalog& catalog, Executor& executor, Lifecycle& lifecycle, Images& images, Layers& layers, const KernelPorts& kernel,
+  Recovery(Catalog& catalog, Executor& executor, KeyedLocks& locks, Lifecycle& lifecycle, Images& images, Layers& layers, const KernelPorts& kernel,
            const Places& places, Log& log)
-      : catalog_(catalog), executor_(executor), lifecycle_(lifecycle), images_(images), layers_(layers), kernel_(kernel), places_(places), log_(log) {}
+      : catalog_(catalog), executor_(executor), locks_(locks), lifecycle_(lifecycle), images_(images), layers_(layers), kernel_(kernel), places_(places), log_(log) {}
 
   // Returns true if the host has booted since the daemon last ran.
   bool run(const std::vector<JournalRow>& open_journal, Store&);
@@ -33,6 +34,7 @@ class Recovery {
 
   Catalog& catalog_;
   Executor& executor_;
+  KeyedLocks& locks_;
   Lifecycle& lifecycle_;
   Images& images_;
   Layers& layers_;

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@ struct ChangeContext {
   bool create_only = false;              // POST: Error{exists} where it is there
   bool if_none_match = false;            // If-None-Match: * of a PUT: Error{precondition_failed} where it is there
   bool dry_run = false;
+  std::optional<std::chrono::seconds> confirm_within;  // bridges: undone behind this time unless confirmed
 };
 
 struct ChangeResult {
@@ -54,6 +56,8 @@ class ContainerCopies;
 struct EventFilter {
   std::string kind, name, type;          // empty: all
 };
+
+class Confirmations;
 
 // All that a client can ask of the host: what the server calls. Functions marked [fast] take no lock that a
 // writer holds for long, touch no database and at most a few kernel files, so they may run on the event loop;
@@ -105,6 +109,7 @@ class Service {
   virtual Json stop_all_containers(const ChangeContext&) = 0;   // orderly host stop: reverse order, records who ran
   // The other way round: starts those that the stop recorded and those that start always, and gives the restore report.
   virtual Json start_all_containers(const ChangeContext&) = 0;
+  virtual Confirmations& confirmations() = 0;
   virtual Json health() = 0;                                                                // [fast] {"status":"ok"|"degraded",…}
   virtual void audit(const AuditRow&) = 0;
   virtual std::vector<AuditRow> audit_rows(std::size_t most) = 0;                           // newest first

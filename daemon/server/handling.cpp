@@ -137,6 +137,7 @@ ChangeContext read_change(const Call& call, std::optional<Kind> kind) {
   ChangeContext context;
   context.actor = {request.peer.uid, request.peer.pid, request.id};
   if (const auto* dry = request.parameter("dry_run")) context.dry_run = read_flag("dry_run", *dry);
+  if (const auto* within = request.parameter("confirm_within")) context.confirm_within = std::chrono::seconds{read_number("confirm_within", *within, 1, 3600)};
   if (const auto* value = request.header("if-none-match")) {
     if (request.header("if-match") != nullptr) throw Error{Code::malformed, "If-Match and If-None-Match in one request"};
     if (!read_entity_tags("If-None-Match", *value).any) throw Error{Code::malformed, "the only If-None-Match of a change is *"};

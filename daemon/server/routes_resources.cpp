@@ -1,4 +1,5 @@
 #include "api/reader.hpp"
+#include "daemon/domain/confirmations.hpp"
 #include "daemon/server/handling.hpp"
 #include "daemon/server/routes.hpp"
 
@@ -78,6 +79,11 @@ Reply revert(const Call& call, Kind kind) {
   return write_change(call, call.service.revert(kind, name_of(call), revision, context), kind, name_of(call));
 }
 
+Reply confirm(const Call& call, Kind kind) {
+  const auto context = read_change(call, kind);
+  return write_change(call, call.service.confirmations().confirm(name_of(call), context), kind, name_of(call));
+}
+
 // The answers of a change of this kind: images are built in the background.
 std::vector<Answer> change_answers(const Noun& noun, bool creates) {
   std::vector<Answer> answers{{200, noun.schema, "changed; the plan with dry_run"}};
@@ -99,12 +105,20 @@ void add_reads(Router& router, const Noun& noun) {
               .handler = [kind](const Call& call) { return history(call, kind); }});
 }
 
+// A bridge that takes the host's NIC can cut off whoever asked for it.
+std::vector<QueryParameter> parameters(Kind kind, const std::string& path) {
+  std::vector<QueryParameter> all{dry_run_parameter()};
+  if (kind == Kind::bridge && path.find("actions") == std::string::npos)
+    all.push_back({"confirm_within", "integer", "seconds, 1 to 3600: undone behind them unless confirmed"});
+  return all;
+}
+
 void add_changes(Router& router, const Noun& noun) {
   const Kind kind = noun.kind;
   const auto change = [&](std::string method, std::string path, BodyKind body, std::string summary, std::string schema,
                           std::vector<Answer> answers, Reply (*handler)(const Call&, Kind)) {
     router.add({.method = std::move(method), .pattern = noun.path + path, .access = Access::write, .body = body,
-                .summary = std::move(summary), .query = {dry_run_parameter()}, .request_schema = std::move(schema),
+                .summary = std::move(summary), .query = parameters(kind, path), .request_schema = std::move(schema),
                 .answers = std::move(answers), .kind = kind,
                 .handler = [kind, handler](const Call& call) { return handler(call, kind); }});
   };
@@ -114,6 +128,8 @@ void add_changes(Router& router, const Noun& noun) {
   change("DELETE", "/{name}", BodyKind::none, "Delete a " + noun.text, "", {{200, "Plan", "with dry_run"}, {204, "", "it is gone"}}, remove);
   change("POST", "/{name}/actions/revert", BodyKind::json, "Make an earlier revision the present one", "RevertRequest",
          change_answers(noun, false), revert);
+  if (kind == Kind::bridge)
+    change("POST", "/{name}/actions/confirm", BodyKind::none, "Keep a change made with confirm_within", "", {{200, noun.schema, "it stays"}}, confirm);
 }
 
 }  // namespace

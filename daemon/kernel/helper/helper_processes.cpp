@@ -119,6 +119,12 @@ class HelperProcesses final : public Helpers {
   std::shared_ptr<void> watch(std::function<void(std::string_view)> listener) override { return watcher_.listen(std::move(listener)); }
 
  private:
+  std::string with_libexec(std::string text) const {
+    constexpr std::string_view place = "{libexec}";
+    if (const std::size_t at = text.find(place); at != std::string::npos) text.replace(at, place.size(), options_.libexec);
+    return text;
+  }
+
   static std::string path_of(const std::string& program) {
     if (!program.starts_with('/')) return find_program(program);
     return ::access(program.c_str(), X_OK) == 0 ? program : "";
@@ -149,7 +155,7 @@ class HelperProcesses final : public Helpers {
   void launch(const HelperSpec& spec, const std::string& program, int netns, const HelperFolder& folder) {
     Spawn what;
     what.command.push_back(program);
-    for (const std::string& argument : spec.arguments) what.command.push_back(folder.fill(argument));
+    for (const std::string& argument : spec.arguments) what.command.push_back(with_libexec(folder.fill(argument)));
     const unique_fd null{::open("/dev/null", O_RDONLY | O_CLOEXEC)}, log = folder.open_log();
     if (!null) throw errno_error("open", "/dev/null");
     what.input = null.get();

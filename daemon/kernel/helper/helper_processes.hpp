@@ -8,6 +8,7 @@ namespace sovirt {
 
 struct HelperOptions {
   std::string folder;    // /run/sovirt/helpers: a folder for each
+  std::string libexec;   // "{libexec}" in arguments: where programs of sovirt's own lie
   std::string boot_id;   // of this boot: a process of another one is gone whatever /proc says
 };
 

@@ -49,11 +49,11 @@ class RealWorld {
   void write(const std::string& key, const std::string& file, const std::string& text) const { std::ofstream(folder_ / key / file) << text; }
   void restart_daemon() {
     helpers_.reset();
-    helpers_ = make_helpers({folder_, "boot-1"});
+    helpers_ = make_helpers({folder_, "", "boot-1"});
   }
   void reboot() {
     helpers_.reset();
-    helpers_ = make_helpers({folder_, "boot-2"});
+    helpers_ = make_helpers({folder_, "", "boot-2"});
   }
 
  private:

@@ -43,6 +43,7 @@ class Lab:
     def __init__(self):
         base = os.environ.get("TMPDIR", "/tmp")
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self.home.chmod(0o711)   # dnsmasq gives up root, and reads its files again later
         (self.home / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
         self.tag = self.home.name[len(PREFIX):].replace("_", "x")
         self.cgroup_parent = f"/{PREFIX}{self.tag}"

@@ -41,8 +41,15 @@ TEST(BridgeSpec, table) {
       {R"({"mac":"01:00:5e:00:00:01"})", "/mac multicast"}, {R"({"mac":"00:00:00:00:00:00"})", "/mac unusable"}, {R"({"mac":"4a49"})", "/mac format"},
       {R"({"stp":1})", "/stp type"}, {R"({"policy":"ignore"})", "/policy choice"}, {R"({"mtv":1500})", "/mtv unknown-field"}, {"[]", " type"}, {"null", " type"},
       {R"({"ports":[],"address_from":"static","nat":false,"dhcp":{"enabled":false},"dns":{"enabled":false,"domain":"sovirt"},"isolation":false})", ""},
-      {R"({"ports":["eth0"]})", "/ports unsupported"}, {R"({"address_from":"dhcp"})", "/address_from unsupported"}, {R"({"nat":true})", ""}, {R"({"nat":1})", "/nat type"},
-      {R"({"dhcp":{"enabled":true},"addresses":["172.16.2.1/24"]})", "/dhcp unsupported"}, {R"({"dns":{"domain":"x"}})", "/dns unsupported"}, {R"({"isolation":true})", ""}, {R"({"isolation":"yes"})", "/isolation type"}};
+      {R"({"ports":["eth0"]})", ""}, {R"({"ports":["lo"]})", "/ports/0 format"}, {R"({"ports":["a b"]})", "/ports/0 format"},
+      {R"({"ports":["e0","e0"]})", "/ports/1 duplicate"}, {R"({"ports":"e0"})", "/ports type"}, {R"({"address_from":"port"})", "/address_from conflict"}, {R"({"address_from":"x"})", "/address_from choice"}, {R"({"address_from":"dhcp"})", ""}, {R"({"address_from":"dhcp","addresses":["10.0.0.1/24"],"dhcp":{"enabled":true}})", "/dhcp/enabled conflict"}, {R"({"nat":true})", ""}, {R"({"nat":1})", "/nat type"},
+      {R"({"dhcp":{"enabled":true},"addresses":["172.16.2.1/24"]})", ""},
+      {R"({"dhcp":{"enabled":true}})", "/dhcp/enabled conflict"}, {R"({"dhcp":{"enabled":true},"addresses":["172.16.2.1/31"]})", "/dhcp/enabled conflict"},
+      {R"({"dhcp":{"range":["172.16.2.9","172.16.2.3"]},"addresses":["172.16.2.1/24"]})", "/dhcp/range range"},
+      {R"({"dhcp":{"range":["172.16.2.9","172.16.3.9"]},"addresses":["172.16.2.1/24"]})", "/dhcp/range range"},
+      {R"({"dhcp":{"range":["172.16.2.9","172.16.2.255"]},"addresses":["172.16.2.1/24"]})", "/dhcp/range unusable"},
+      {R"({"dhcp":{"range":["172.16.2.9"]},"addresses":["172.16.2.1/24"]})", "/dhcp/range format"}, {R"({"dhcp":{"lease_time":119}})", "/dhcp/lease_time range"},
+      {R"({"dns":{"domain":"x"}})", ""}, {R"({"dns":{"domain":"x..y"}})", "/dns/domain format"}, {R"({"dns":{"enabled":true}})", "/dns/enabled conflict"}, {R"({"isolation":true})", ""}, {R"({"isolation":"yes"})", "/isolation type"}};
   for (const auto& [text, wanted] : cases) EXPECT_EQ(bridge_errors(text), wanted) << text;
 }
 

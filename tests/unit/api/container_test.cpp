@@ -21,8 +21,8 @@ TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
     "limits":{"cpu":{"weight":null,"shares":null,"max":null},"cpuset":{"cpus":null,"mems":null},"memory":{"max":null,"high":null,"swap_max":null},"pids":{"max":null},"io":{"weight":null,"limits":[]}},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
   EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
   const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
-    "nics":[{"name":"eth0","bridge":"brso1","mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
-            {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"publish":[]}],
+    "nics":[{"name":"eth0","bridge":"brso1","mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"dhcp":false,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
+            {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"dhcp":true,"publish":[]}],
     "limits":{"cpu":{"weight":70,"shares":null,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":null},"memory":{"max":536870912,"high":null,"swap_max":0},"pids":{"max":100},
               "io":{"weight":null,"limits":[{"device":"/dev/vda","read_bytes":1048576,"write_bytes":null,"read_operations":null,"write_operations":null}]}},
     "autostart":"last-state","boot_priority":-5,"boot_delay":3,"stop_timeout":0})");
@@ -73,7 +73,7 @@ TEST(ContainerSpec, table) {
 TEST(ContainerSpec, nics) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"bridge":"brso1"})", ""}, {R"({})", "/nics/0/bridge required"}, {R"({"bridge":"br%d"})", "/nics/0/bridge format"}, {R"({"bridge":"brso1-with-16-ch"})", "/nics/0/bridge format"},
-      {R"({"netns":"x"})", "/nics/0/netns unsupported"}, {R"({"none":true})", "/nics/0/none unsupported"}, {R"({"bridge":"b","dhcp":true})", "/nics/0/dhcp unsupported"},
+      {R"({"netns":"x"})", "/nics/0/netns unsupported"}, {R"({"none":true})", "/nics/0/none unsupported"}, {R"({"bridge":"b","dhcp":true})", ""}, {R"({"bridge":"b","dhcp":1})", "/nics/0/dhcp type"}, {R"({"bridge":"b","dhcp":true,"addresses":["172.16.2.5/24"]})", "/nics/0/dhcp conflict"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":80}]})", ""}, {R"({"bridge":"b","publish":[{"host_port":80}]})", "/nics/0/publish conflict"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":0}]})", "/nics/0/publish/0/host_port range"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":65536}]})", "/nics/0/publish/0/host_port range"},

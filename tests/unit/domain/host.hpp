@@ -13,10 +13,12 @@
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
 #include "tests/fakes/files/fake_file_access.hpp"
 #include "tests/fakes/filter/fake_packet_filter.hpp"
+#include "tests/fakes/helper/fake_helpers.hpp"
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
 #include "tests/fakes/layers/fake_layer_files.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
+#include "tests/fakes/network/fake_uplinks.hpp"
 #include "tests/fakes/rootfs/fake_root_filesystems.hpp"
 
 namespace sovirt::tests {
@@ -48,7 +50,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -103,6 +105,8 @@ class Host {
   NoProbe probe;
   FakeFileAccess files;
   fakes::FakePacketFilter filter;
+  fakes::FakeHelpers helpers;
+  fakes::FakeUplinks uplinks{network};
   SilentLog log;
   std::unique_ptr<Store> store;
 

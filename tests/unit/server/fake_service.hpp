@@ -7,6 +7,7 @@
 
 #include "daemon/base/error.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/domain/confirmations.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/cgroup_calls.hpp"
 #include "daemon/domain/service.hpp"
@@ -48,6 +49,13 @@ class FakeCgroups final : public CgroupCalls {
 
 // A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
 // asked. Thread-safe.
+class NoConfirmations final : public Confirmations {
+ public:
+  ChangeResult confirm(std::string_view bridge, const ChangeContext&) override {
+    throw Error{Code::conflict, "no change of bridge/" + std::string{bridge} + " waits for a confirmation"};
+  }
+};
+
 class FakeService final : public Service {
  public:
   Json get(Kind, std::string_view name) override;
@@ -82,6 +90,7 @@ class FakeService final : public Service {
   bool restore_finished() override { return restored; }
   Json stop_all_containers(const ChangeContext&) override;
   Json start_all_containers(const ChangeContext&) override;
+  Confirmations& confirmations() override { return no_confirmations; }
   Json health() override;
   void audit(const AuditRow&) override;
   std::vector<AuditRow> audit_rows(std::size_t most) override;
@@ -104,6 +113,7 @@ class FakeService final : public Service {
   std::atomic<std::size_t> last_log_limit = 0;
   std::string uploaded;                       // content of the last one
   FakeFiles file_store;
+  NoConfirmations no_confirmations;
 
  private:
   struct Subscription {
