@@ -31,6 +31,7 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       files_(catalog_, locks_, kernel_, places_),
       kinds_({&bridges_, &images_, &cgroups_, &containers_}),
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),
+      terminals_(catalog_, kernel_, containers_), inside_(catalog_, kernel_, files_),
       lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
       copies_({catalog_, executor_, locks_, operations_, containers_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
@@ -153,11 +154,7 @@ void HostService::kill(std::string_view name, int signal, const ChangeContext&) 
 }
 
 ExecResult HostService::exec(std::string_view name, const ExecRequest& request, const ChangeContext&) {
-  const EntryPtr entry = catalog_.need(Kind::container, name);
-  if (entry->runtime.state != "running")
-    throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint(
-        entry->runtime.state == "frozen" ? "thaw it first" : "start it first");
-  return kernel_.launcher.exec(entry->resource.uid, request, exec_output_limit);
+  return kernel_.launcher.exec(need_running(catalog_, name)->resource.uid, request, exec_output_limit);
 }
 
 Launcher::Log HostService::log(std::string_view name, std::uint64_t since, std::size_t most) {

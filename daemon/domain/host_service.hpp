@@ -15,6 +15,8 @@
 #include "daemon/domain/exits.hpp"
 #include "daemon/domain/guarded_changes.hpp"
 #include "daemon/domain/host_cgroups.hpp"
+#include "daemon/domain/host_inside.hpp"
+#include "daemon/domain/host_terminals.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
@@ -50,6 +52,8 @@ class HostService final : public Service, private Confirmations {
   ChangeResult restart(std::string_view container, std::optional<std::chrono::seconds> timeout, const ChangeContext&) override;
   void kill(std::string_view container, int signal, const ChangeContext&) override;
   ExecResult exec(std::string_view container, const ExecRequest&, const ChangeContext&) override;
+  ContainerTerminals& terminals() override { return terminals_; }
+  ContainerInside& inside() override { return inside_; }
   Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) override;
 
   ContainerFiles& files() override { return files_; }
@@ -121,6 +125,8 @@ class HostService final : public Service, private Confirmations {
   FileSessions files_;
   Kinds kinds_;
   HostCgroups host_cgroups_;
+  HostTerminals terminals_;
+  HostInside inside_;
   Lifecycle lifecycle_;
   Copies copies_;
   Reconciler reconciler_;

@@ -58,6 +58,8 @@ struct EventFilter {
 };
 
 class Confirmations;
+class ContainerTerminals;   // container_terminals.hpp
+class ContainerInside;      // container_inside.hpp
 
 // All that a client can ask of the host: what the server calls. Functions marked [fast] take no lock that a
 // writer holds for long, touch no database and at most a few kernel files, so they may run on the event loop;
@@ -65,6 +67,10 @@ class Confirmations;
 class Service {
  public:
   virtual ~Service() = default;
+
+  // Nouns with an interface of their own.
+  virtual ContainerTerminals& terminals() = 0;
+  virtual ContainerInside& inside() = 0;
 
   virtual Json get(Kind, std::string_view name) = 0;                                        // [fast]
   virtual Page list(Kind, const ListQuery&) = 0;                                            // [fast]

@@ -84,7 +84,9 @@ void run_exec(const ExecInput& input) noexcept {
   ::close(input.root);
   // Whatever it leaves behind while it runs stays below it in the process tree, so that a timeout finds all of it.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  execute(report, input.process, input.stdio, false);
+  if (!input.process.terminal) execute(report, input.process, input.stdio, false);
+  const int terminal = make_terminal(report, input.process);
+  execute(report, input.process, {terminal, terminal, terminal}, true);
 }
 
 }  // namespace sovirt::launch::child

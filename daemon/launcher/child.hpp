@@ -18,7 +18,7 @@ struct ExecInput {
   int channel = -1, init = -1;   // init: a pidfd
   int root = -1;                 // O_PATH of the root of init
   std::uint64_t namespaces = 0;  // to enter; the pid namespace is that of the clone already
-  int stdio[3] = {-1, -1, -1};
+  int stdio[3] = {-1, -1, -1};   // none where the process has a terminal of its own
 };
 [[noreturn]] void run_exec(const ExecInput&) noexcept;
 

@@ -38,18 +38,47 @@ void make_devices(const Reporter& report, const Root& root) noexcept {
   ::umask(before);
 }
 
-int make_console(const Reporter& report, const ProcessPlan& process, bool own_dev) noexcept {
-  const char* ptmx = own_dev ? "/dev/pts/ptmx" : "/dev/ptmx";
-  const int master = ::open(ptmx, O_RDWR | O_NOCTTY | O_CLOEXEC);
+namespace {
+
+int open_master(const Reporter& report, const ProcessPlan& process, const char* ptmx) noexcept {
+  const int master = ::open(ptmx, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   report.must(master >= 0, "console", ptmx);
   const int unlock = 0;
-  int number = 0;
   report.must(::ioctl(master, TIOCSPTLCK, &unlock) == 0, "console", "unlock");
-  report.must(::ioctl(master, TIOCGPTN, &number) == 0, "console", "number");
   const winsize size{process.rows, process.columns, 0, 0};
   report.must(::ioctl(master, TIOCSWINSZ, &size) == 0, "console", "size");
+  return master;
+}
+
+// What is typed is UTF-8: the kernel erases whole characters then.
+void expect_utf8(int terminal) noexcept {
+  termios settings{};
+  if (::ioctl(terminal, TCGETS, &settings) < 0) return;
+  settings.c_iflag |= IUTF8;
+  ::ioctl(terminal, TCSETS, &settings);
+}
+
+}  // namespace
+
+int make_terminal(const Reporter& report, const ProcessPlan& process) noexcept {
+  // In a container a link to pts/ptmx, of a chroot the host's. Without O_NONBLOCK a FIFO put there would hold us up.
+  const int master = open_master(report, process, "/dev/ptmx");
+  const int terminal = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  report.must(terminal >= 0, "console", "open");
+  // Its user may open it by name as well: su, screen and others do.
+  report.must(::fchown(terminal, process.uid, static_cast<gid_t>(-1)) == 0, "console", "owner");
+  expect_utf8(terminal);
+  report.hand_over_console(master);
+  ::close(master);
+  return terminal;
+}
+
+int make_console(const Reporter& report, const ProcessPlan& process, bool own_dev) noexcept {
+  const int master = open_master(report, process, own_dev ? "/dev/pts/ptmx" : "/dev/ptmx");
   int terminal = -1;
   if (own_dev) {
+    int number = 0;
+    report.must(::ioctl(master, TIOCGPTN, &number) == 0, "console", "number");
     char path[32];
     std::snprintf(path, sizeof path, "/dev/pts/%d", number);
     make_target(report, "/dev/console", false);

@@ -12,4 +12,7 @@ void make_devices(const Reporter&, const Root&) noexcept;
 // Gives the terminal's descriptor; of a container it is at /dev/console.
 int make_console(const Reporter&, const ProcessPlan&, bool own_dev) noexcept;
 
+// The same for a process executed later, with no name but that in devpts, and its user as owner.
+int make_terminal(const Reporter&, const ProcessPlan&) noexcept;
+
 }  // namespace sovirt::launch::child

@@ -114,11 +114,12 @@ Cloned Cloner::clone_exec(const CloneExec& request, const std::vector<unique_fd>
   const ProcessPlan process = read_process(read_text(fd_at(fds, 0)));
   const std::uint64_t inside = request.namespaces & ~std::uint64_t{CLONE_NEWPID};
   const unique_fd root = root_of(fd_at(fds, 1));
-  child::ExecInput input{process, fd_at(fds, 2), fd_at(fds, 1), root.get(), inside,
-                         {fd_at(fds, 3), fd_at(fds, 4), fd_at(fds, 5)}};
+  child::ExecInput input{process, fd_at(fds, 2), fd_at(fds, 1), root.get(), inside, {-1, -1, -1}};
+  if (!process.terminal)
+    for (std::size_t i = 0; i < 3; ++i) input.stdio[i] = fd_at(fds, 3 + i);
   // Concerns the children of this process only, and only those cloned from now on.
   if ((request.namespaces & CLONE_NEWPID) && ::setns(input.init, CLONE_NEWPID) < 0) throw errno_error("setns", "pid namespace");
-  const pid_t pid = clone(0, request.has_v2 ? fd_at(fds, 6) : -1, [&]() noexcept { child::run_exec(input); });
+  const pid_t pid = clone(0, request.has_v2 ? fds.back().get() : -1, [&]() noexcept { child::run_exec(input); });
   return {pid, 0, request.namespaces};
 }
 

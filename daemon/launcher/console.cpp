@@ -1,12 +1,15 @@
 #include "daemon/launcher/console.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace sovirt::launch {
 namespace {
@@ -30,17 +33,19 @@ void ConsoleLog::open() noexcept {
   begin_ = read_begin(file_.get());
 }
 
-void ConsoleLog::append(const char* bytes, std::size_t size) noexcept {
+std::size_t ConsoleLog::append(const char* bytes, std::size_t size) noexcept {
+  const std::size_t given = size;
   while (file_ && size > 0) {
     if (size_ >= limit_) rotate();
     const std::size_t part = size < limit_ - size_ ? size : static_cast<std::size_t>(limit_ - size_);
     const ssize_t written = ::write(file_.get(), bytes, part);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
+    if (written <= 0) break;
     size_ += static_cast<std::uint64_t>(written);
     bytes += written;
     size -= static_cast<std::size_t>(written);
   }
+  return given - size;
 }
 
 // The new file gets its number before its name, so that a reader never sees one without the other.
@@ -69,15 +74,81 @@ void ConsoleLog::rotate() noexcept {
 void Console::take(unique_fd master) {
   master_ = std::move(master);
   ::fcntl(master_.get(), F_SETFL, O_NONBLOCK);
+  loop_.add(master_.get(), [this] { drain(); }, EventLoop::Trigger::edge);
+  drain();
+}
+
+void Console::watch(unique_fd connection) {
+  if (!master_) {
+    send_message(connection.get(), Type::failed, make_failure(ENOTTY, "console", ""));
+    return;
+  }
+  ::fcntl(connection.get(), F_SETFL, O_NONBLOCK);
+  const int terminal[] = {master_.get()};
+  if (!send_message(connection.get(), Type::watching, Watching{log_.end()}, terminal)) return;
+  const Entry one = watchers_.insert(watchers_.end(), Watcher{std::move(connection), false});
+  loop_.add(one->connection.get(), [this, one] { on_watcher(one); });
 }
 
 void Console::drain() noexcept {
-  char block[4096];
-  while (master_) {
-    const ssize_t size = ::read(master_.get(), block, sizeof block);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return;   // EAGAIN: no more now; EIO: nobody has the terminal open
-    log_.append(block, static_cast<std::size_t>(size));
+  // What writes without end must not keep us from everything else.
+  constexpr int blocks_in_a_row = 64;
+  for (int i = 0; i < blocks_in_a_row; ++i)
+    if (!read_block()) return;
+  loop_.look_again(master_.get());
+}
+
+bool Console::read_block() noexcept {
+  const std::span room = std::span{block_}.subspan(sizeof(Output));
+  ssize_t size = 0;
+  do size = master_ ? ::read(master_.get(), room.data(), room.size()) : 0;
+  while (size < 0 && errno == EINTR);
+  if (size <= 0) return false;   // EAGAIN: no more now; EIO: nobody has the terminal open
+  const std::uint64_t offset = log_.end();
+  const auto count = static_cast<std::size_t>(size);
+  tell(offset, log_.append(reinterpret_cast<const char*>(room.data()), count), count);
+  return true;
+}
+
+void Console::tell(std::uint64_t offset, std::uint64_t logged, std::size_t size) noexcept {
+  const Output output{offset, logged};
+  std::memcpy(block_.data(), &output, sizeof output);
+  const std::span<const std::byte> message{block_.data(), sizeof output + size};
+  for (Watcher& watcher : watchers_) {
+    if (watcher.behind || send_message(watcher.connection.get(), Type::output, message)) continue;
+    watcher.behind = true;   // or gone, which is noticed by its event
+    loop_.await_room(watcher.connection.get(), true);
+  }
+}
+
+void Console::on_watcher(Entry one) noexcept {
+  const int fd = one->connection.get();
+  char byte = 0;
+  const ssize_t size = ::recv(fd, &byte, 1, MSG_DONTWAIT);
+  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) return drop(one);
+  if (!one->behind) return;
+  // Nothing but where we are: it must not miss that it has missed something, even if nothing follows.
+  if (!send_message(fd, Type::output, Output{log_.end(), 0})) return;
+  one->behind = false;
+  loop_.await_room(fd, false);
+}
+
+void Console::drop(Entry one) noexcept {
+  loop_.remove(one->connection.get());
+  watchers_.erase(one);
+}
+
+void Console::read_last() noexcept {
+  for (int i = 0; i < 4096 && read_block(); ++i) continue;
+}
+
+void Console::tell_end(const Ended& ended) noexcept {
+  for (const Watcher& watcher : watchers_) {
+    const int fd = watcher.connection.get();
+    pollfd room{fd, POLLOUT, 0};
+    if (::poll(&room, 1, 200) != 1) continue;
+    send_message(fd, Type::output, Output{log_.end(), 0});
+    send_message(fd, Type::exited, ended);
   }
 }
 

@@ -1,8 +1,12 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <list>
 #include <string>
 
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/launcher/event_loop.hpp"
+#include "daemon/launcher/protocol.hpp"
 
 namespace sovirt::launch {
 
@@ -14,7 +18,8 @@ inline constexpr const char* log_begin_attribute = "trusted.sovirt.begin";
 class ConsoleLog {
  public:
   ConsoleLog(std::string path, std::uint64_t limit);
-  void append(const char* bytes, std::size_t size) noexcept;
+  std::size_t append(const char* bytes, std::size_t size) noexcept;   // how many were written
+  std::uint64_t end() const noexcept { return begin_ + size_; }        // offset of the whole log
 
  private:
   void open() noexcept;
@@ -25,18 +30,37 @@ class ConsoleLog {
   unique_fd file_;
 };
 
+// A container's console: the master of its pty, its log, and those who watch. Nobody is waited for: a watcher that
+// does not keep up is left out for a while and sees by the offsets what it has to look up in the log.
 class Console {
  public:
-  explicit Console(ConsoleLog log) : log_(std::move(log)) {}
+  Console(EventLoop& loop, ConsoleLog log) : loop_(loop), log_(std::move(log)) {}
   void take(unique_fd master);
-  int fd() const noexcept { return master_.get(); }
-  // Reads all there is. Must be called on each edge of readiness, not on its level: while no process inside has the
-  // terminal open, the master is permanently "hung up".
+  void watch(unique_fd connection);      // one that has asked for it
+  // Reads what there is, for a while. By edges of readiness, not its level: while no process inside has the terminal
+  // open, the master is permanently "hung up".
   void drain() noexcept;
+  void read_last() noexcept;             // all processes that could write are dead
+  void tell_end(const Ended&) noexcept;
 
  private:
+  struct Watcher {
+    unique_fd connection;
+    bool behind = false;
+  };
+  using Entry = std::list<Watcher>::iterator;
+
+  bool read_block() noexcept;            // false: there is no more now
+  void tell(std::uint64_t offset, std::uint64_t logged, std::size_t size) noexcept;
+  void on_watcher(Entry) noexcept;
+  void drop(Entry) noexcept;
+
+  EventLoop& loop_;
   ConsoleLog log_;
   unique_fd master_;
+  std::list<Watcher> watchers_;
+  // A message as it is sent: Output, then what was read.
+  std::array<std::byte, 4080> block_{};
 };
 
 }  // namespace sovirt::launch

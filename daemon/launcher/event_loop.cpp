@@ -30,6 +30,19 @@ void EventLoop::remove(int fd) noexcept {
   numbers_.erase(found);
 }
 
+void EventLoop::change(int fd, std::uint32_t events) noexcept {
+  const auto found = numbers_.find(fd);
+  if (found == numbers_.end()) return;
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = found->second;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void EventLoop::await_room(int fd, bool wanted) noexcept { change(fd, EPOLLIN | (wanted ? static_cast<std::uint32_t>(EPOLLOUT) : 0u)); }
+
+void EventLoop::look_again(int fd) noexcept { change(fd, EPOLLIN | static_cast<std::uint32_t>(EPOLLET)); }
+
 void EventLoop::run() {
   std::array<epoll_event, 16> events;
   while (!stopped_) {

@@ -17,10 +17,14 @@ class EventLoop {
   EventLoop();
   void add(int fd, Handler, Trigger = Trigger::level);
   void remove(int fd) noexcept;      // before it is closed
+  void await_room(int fd, bool) noexcept;   // call its handler also when it can be written to, or no more
+  void look_again(int fd) noexcept;  // of one on edges: there may be more
   void run();                        // until stop()
   void stop() noexcept { stopped_ = true; }
 
  private:
+  void change(int fd, std::uint32_t events) noexcept;
+
   unique_fd epoll_;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, std::shared_ptr<Handler>> handlers_;  // by a number used once: a closed fd's comes back

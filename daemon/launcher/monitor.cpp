@@ -93,7 +93,7 @@ void Monitor::launch(Received& message) {
   loop_.add(channel_.get(), [this] { on_channel(); });
   loop_.add(init_pidfd_.get(), [this] { on_init_end(); });
   // All this while the child is at work on its mounts.
-  console_.emplace(ConsoleLog{launch.log_path, launch.log_bytes});
+  console_.emplace(loop_, ConsoleLog{launch.log_path, launch.log_bytes});
   files_->write_processes(processes_);
   listener_ = files_->listen();
   loop_.add(listener_.get(), [this] { accept_one(); });
@@ -122,11 +122,7 @@ void Monitor::on_channel() {
   }
   if (message->type == Type::executing) executing_ = true;
   if (message->type == Type::failed) fail(message->as<Failure>());
-  if (message->type == Type::console && !message->fds.empty()) {
-    console_->take(std::move(message->fds[0]));
-    loop_.add(console_->fd(), [this] { console_->drain(); }, EventLoop::Trigger::edge);
-    console_->drain();
-  }
+  if (message->type == Type::console && !message->fds.empty()) console_->take(std::move(message->fds[0]));
 }
 
 void Monitor::on_started() {
@@ -161,10 +157,11 @@ void Monitor::on_connection(std::list<unique_fd>::iterator at) {
   unique_fd socket = std::move(*at);
   connections_.erase(at);
   if (!request) return;
-  if (request->type == Type::exec) {
+  if (request->type == Type::exec || request->type == Type::exec_session) {
     executions_->start(std::move(socket), *request, init_pidfd_.get(), chroot_ ? CLONE_NEWNS : namespaces_);
     return;
   }
+  if (request->type == Type::console_watch) return console_->watch(std::move(socket));
   if (request->type == Type::status || request->type == Type::subscribe)
     send_message(socket.get(), Type::launched, processes_);
   if (request->type == Type::subscribe) subscribers_.push_back(std::move(socket));
@@ -189,12 +186,13 @@ void Monitor::fail(const Failure& failure) noexcept {
 void Monitor::finish(const Ended& ended) noexcept {
   group_->kill_all();
   executions_->finish();
-  console_->drain();
+  console_->read_last();
   try {
     files_->write_exit(ended);
   } catch (const Error&) {
     // No room for it: those who listen are told all the same.
   }
+  console_->tell_end(ended);
   send_message(control_.get(), Type::exited, ended);
   for (const unique_fd& subscriber : subscribers_) send_message(subscriber.get(), Type::exited, ended);
   loop_.stop();

@@ -91,6 +91,13 @@ std::optional<Received> receive_message(int socket, int timeout_ms) {
   return received;
 }
 
+std::string_view body_of(std::string_view message, Type type) noexcept {
+  Header header{};
+  if (message.size() < sizeof header) return {};
+  std::memcpy(&header, message.data(), sizeof header);
+  return header.version == protocol_version && header.type == type ? message.substr(sizeof header) : std::string_view{};
+}
+
 SocketPair socket_pair() {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) throw errno_error("socketpair");

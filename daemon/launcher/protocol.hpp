@@ -12,7 +12,8 @@
 
 // What sovirtd, a monitor, its agent and a child that is being set up say to each other: one SOCK_SEQPACKET
 // packet a message, descriptors with it by SCM_RIGHTS. A monitor outlives the daemon that started it, so a newer
-// daemon must understand it: layouts never change, new needs get a new Type.
+// daemon must understand it: layouts never change, new needs get a new Type. A monitor that does not know a request
+// closes its connection, by which a newer daemon sees what it must do without.
 namespace sovirt::launch {
 
 inline constexpr std::uint8_t protocol_version = 1;
@@ -31,9 +32,22 @@ enum class Type : std::uint8_t {
   subscribe,     // answered by `exited` when it is so
   exec,          // descriptors: process.json, stdin, stdout, stderr; answered by `failed` or, at its end, `exited`.
                  // The end of the connection, or of its writing half, kills all that it started
+  exec_session,  // as exec, but answered by `started` in between; of a process.json that asks for a terminal there are
+                 // no further descriptors, and `terminal` is answered before. On the connection then: signal, keep
+  console_watch, // answered by `watching`, then `output` for all that the console shows, and `exited`
+  // daemon -> monitor, on the connection of an exec_session
+  signal = 30,   // Signal, to the process and its group
+  keep,          // descriptors: the pipes that its output can be read from. From now on the end of the connection kills nothing:
+                 // what is written then is read and thrown away
+  // monitor -> daemon
+  terminal = 35, // descriptor: the master of the pty, before it runs
+  started,       // execve has succeeded
+  watching,      // Watching; descriptor: the master of the console's pty, to be written to only
+  output,        // Output and the bytes after it. Where its offset is beyond the end of the one before, some were left
+                 // out for a reader too slow: they are in the log
   // monitor -> agent
   clone_init = 40,  // descriptors: config.json, rootfs, channel[, v2 directory]
-  clone_exec,       // CloneExec; descriptors: process.json, pidfd of init, channel, stdin, stdout, stderr[, v2 directory]
+  clone_exec,       // CloneExec; descriptors: process.json, pidfd of init, channel[, stdin, stdout, stderr][, v2 directory]
   leave,            // descriptor: the cgroup.procs to move to
   // agent -> monitor
   cloned = 60,   // Cloned
@@ -56,6 +70,9 @@ struct Failure { std::int32_t error; char stage[32]; char object[220]; };
 struct Ended { std::int32_t code, signal; std::int64_t at_us; };  // -1: not so
 struct CloneExec { std::uint64_t namespaces; std::uint8_t has_v2; };
 struct Cloned { std::int32_t pid; std::int32_t reserved; std::uint64_t namespaces; };
+struct Signal { std::int32_t number; };
+struct Watching { std::uint64_t offset; };   // of the whole log, where `output` begins
+struct Output { std::uint64_t offset, logged; };   // so many of its bytes are in the log, from that offset on
 
 struct Received {
   Type type{};
@@ -76,6 +93,9 @@ inline bool send_message(int socket, Type type) noexcept { return send_message(s
 
 // nullopt: the other side is gone (or sent nonsense, which is the same). Throws Error{timed_out}; timeout_ms -1: none.
 std::optional<Received> receive_message(int socket, int timeout_ms);
+
+// What follows the header of a message that was read as bytes; empty where it is of another type.
+std::string_view body_of(std::string_view message, Type) noexcept;
 
 struct SocketPair { unique_fd one, other; };
 SocketPair socket_pair();

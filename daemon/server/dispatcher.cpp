@@ -9,6 +9,7 @@
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/problem.hpp"
 #include "daemon/server/routes.hpp"
+#include "daemon/server/upgrade.hpp"
 
 namespace sovirt {
 namespace {
@@ -35,6 +36,8 @@ Dispatcher::Dispatcher(Service& service, Log& log, std::string version, std::siz
   add_file_routes(router_);
   add_copy_routes(router_);
   add_cgroup_routes(router_);
+  add_terminal_routes(router_);
+  add_inside_routes(router_);
   add_image_routes(router_);
   add_operation_routes(router_);
   add_event_routes(router_);
@@ -85,6 +88,7 @@ void Dispatcher::check_query(const Request& request) const {
 
 void Dispatcher::check_fields(const Request& request) const {
   const Route& route = *request.route;
+  if (!route.protocol.empty()) check_upgrade(request, route.protocol);
   if (const auto* accept = request.header("accept")) {
     // Plain text and event streams can be had as what they are only; whoever asks for JSON gets problems as such.
     const bool json_too = route.produces == "text/plain";

@@ -67,6 +67,7 @@ struct Hold {
 
 class EventFeed;
 class ByteSource;
+class Conversation;
 
 struct Reply {
   int status = 200;
@@ -80,6 +81,7 @@ struct Reply {
   std::shared_ptr<EventFeed> stream;   // after the header, until the client goes
   std::shared_ptr<ByteSource> source;  // instead of body: pulled on the pool as fast as the client takes it
   std::optional<std::uint64_t> length; // of what source gives; nullopt: chunked. Gives it less, the connection breaks off
+  std::shared_ptr<Conversation> conversation;   // of an upgrade: what is said over the WebSocket from now on
 };
 
 // Text for the wire. What is not UTF-8 in it (console output, file names) becomes U+FFFD instead of an exception.

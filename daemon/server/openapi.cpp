@@ -44,6 +44,7 @@ Json write_parameters(const Route& route) {
 // The problems that follow from what a route declares, by status.
 std::set<int> problem_statuses(const Route& route) {
   std::set<int> statuses{400, 403, 406, 408, 431, 500, 503};
+  if (!route.protocol.empty()) statuses.insert(426);
   if (route.pattern.find('{') != std::string::npos) statuses.insert(404);
   if (route.where == Where::pool) statuses.insert({501, 504});
   if (route.body != BodyKind::none) statuses.insert({413, 415, 417});

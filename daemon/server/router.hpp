@@ -55,6 +55,7 @@ struct Route {
   std::string produces = "application/json";
   std::vector<std::string> also_produces{};   // the handler looks at Accept itself
   bool empty_body = false;           // of BodyKind::bytes: no body is one of no bytes
+  std::string protocol{};            // of a route that is spoken over a WebSocket: its subprotocol
   std::optional<Kind> kind{};        // `{name}` is a name of it
   std::function<Reply(const Call&)> handler{};
   std::function<std::shared_ptr<BodySink>(const Call&)> sink{};   // for BodyKind::bytes, instead of handler

@@ -11,6 +11,8 @@ void add_container_routes(Router&);   // state, actions, exec, log
 void add_file_routes(Router&);         // a container's files
 void add_copy_routes(Router&);        // copy, rename, snapshots of containers
 void add_cgroup_routes(Router&);      // processes, kill, stats
+void add_inside_routes(Router&);      // processes, stats, passwd
+void add_terminal_routes(Router&);    // exec and console over WebSockets
 void add_image_routes(Router&);       // content, templates
 void add_operation_routes(Router&);
 void add_event_routes(Router&);

@@ -1,46 +1,21 @@
 #include <signal.h>
 
-#include <charconv>
-#include <cstring>
-
 #include "api/reader.hpp"
 #include "daemon/server/handling.hpp"
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/routes.hpp"
+#include "daemon/server/signal_names.hpp"
 
 namespace sovirt {
 namespace {
 
 constexpr std::uint64_t most_log_bytes = 1 << 20;
 
-// "TERM", "SIGTERM", "RTMIN+3" or a number. 0: none of these.
-int signal_number(std::string_view text) noexcept {
-  if (text.starts_with("SIG")) text.remove_prefix(3);
-  int value = 0;
-  const auto number = [&](std::string_view digits) {
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return error == std::errc{} && end == digits.data() + digits.size();
-  };
-  if (text.starts_with("RTMIN+") && number(text.substr(6))) value += SIGRTMIN;
-  else if (!number(text)) {
-    for (int signal = 1; signal < SIGRTMIN; ++signal)
-      if (const char* known = ::sigabbrev_np(signal); known != nullptr && text == known) return signal;
-    return 0;
-  }
-  return value >= 1 && value <= SIGRTMAX ? value : 0;
-}
-
 int read_signal(const Json& body) {
   std::vector<FieldError> errors;
   ObjectReader in{body, "", errors};
   const Json* given = in.raw("signal");
-  int signal = SIGTERM;
-  if (given != nullptr && given->is_number_integer()) {
-    const auto number = given->get<std::int64_t>();
-    signal = number >= 1 && number <= SIGRTMAX ? static_cast<int>(number) : 0;
-  } else if (given != nullptr) {
-    signal = given->is_string() ? signal_number(given->get<std::string>()) : 0;
-  }
+  const int signal = given == nullptr ? SIGTERM : read_signal_number(*given);
   if (signal == 0) in.fail("signal", "format", "a signal is a name like TERM or RTMIN+3, or a number");
   in.finish();
   throw_if_any(std::move(errors));

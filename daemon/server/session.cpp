@@ -48,6 +48,7 @@ void Session::close() {
   if (state_ == State::closed) return;
   if (feed_) core_->stream_ends();
   state_ = State::closed;
+  if (web_socket_) std::exchange(web_socket_, nullptr)->abort();
   deadline_ = Core::Clock::time_point::max();
   error_code ignored;
   socket_.close(ignored);

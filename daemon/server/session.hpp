@@ -13,6 +13,7 @@
 #include "daemon/server/head_check.hpp"
 #include "daemon/server/message.hpp"
 #include "daemon/server/request_parser.hpp"
+#include "daemon/server/web_socket.hpp"
 
 namespace sovirt {
 
@@ -31,7 +32,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Core::Clock::time_point deadline() const noexcept { return deadline_; }
 
  private:
-  enum class State { idle, head, body, working, answering, holding, streaming, lingering, closed };
+  enum class State { idle, head, body, working, answering, holding, streaming, lingering, upgraded, closed };
 
   // Input (session.cpp)
   void advance();
@@ -69,6 +70,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void pull_stream();
   void pull_source();
   void send_block(std::string block);
+  void upgrade(Reply);
 
   std::shared_ptr<Core> core_;
   boost::asio::local::stream_protocol::socket socket_;
@@ -101,6 +103,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<ByteSource> source_;   // of the answer under way
   std::optional<std::uint64_t> source_left_;
   bool chunked_ = false;
+  std::shared_ptr<WebSocket> web_socket_;   // has the socket, once upgraded
 };
 
 }  // namespace sovirt

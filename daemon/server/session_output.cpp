@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "daemon/domain/byte_stream.hpp"
+#include "daemon/base/error.hpp"
 #include "daemon/server/event_feed.hpp"
 #include "daemon/server/session.hpp"
 
@@ -13,6 +14,7 @@ using boost::system::error_code;
 
 void Session::respond(Reply reply) {
   if (reply.hold) return begin_hold(std::move(reply.hold));
+  if (reply.conversation) return upgrade(std::move(reply));
   const bool stream = reply.stream && request_.method == "GET";
   if (reply.close || stream || core_->stopping()) keep_alive_ = false;
   const bool unbounded = reply.source && !reply.length && request_.version != 11;
@@ -35,6 +37,24 @@ void Session::respond(Reply reply) {
     chunked_ = !reply.length && !unbounded;
   }
   flush();
+}
+
+void Session::upgrade(Reply reply) {
+  if (!unread().empty()) {
+    // Nothing may be said before the answer has come, and what is said cannot be given back to the socket.
+    return fail(core_->dispatcher().refuse(request_, Error{Code::malformed, "bytes behind the request for an upgrade"}));
+  }
+  reply.status = 101;
+  core_->dispatcher().log(request_, reply);
+  state_ = State::upgraded;
+  std::vector<char>{}.swap(in_);
+  begin_ = end_ = 0;
+  const auto* offered = request_.header("sec-websocket-protocol");
+  web_socket_ = make_web_socket(std::move(socket_), std::move(reply.conversation), core_->writer().server(),
+                                offered != nullptr ? request_.route->protocol : std::string{}, [weak = weak_from_this()] {
+                                  if (const auto self = weak.lock()) self->close();
+                                });
+  web_socket_->open(request_, reply.headers);
 }
 
 // A change refused before it came to the pool.
@@ -186,6 +206,7 @@ void Session::stop() {
     case State::lingering:
     case State::streaming: return close();
     case State::holding: return look(hold_, true);
+    case State::upgraded: return web_socket_->close(CloseCode::going_away);
     default: keep_alive_ = false;
   }
 }

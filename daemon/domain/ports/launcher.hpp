@@ -70,6 +70,19 @@ struct MonitorReport {
 // Groups of the tree that are the launcher's own; it looks after them itself.
 inline bool is_launcher_group(std::string_view group) noexcept { return group == "monitors" || group.substr(0, 6) == "spare."; }
 
+struct ProcessFacts {
+  ProcessId id;                    // on the host
+  pid_t parent = 0;                // on the host
+  std::optional<pid_t> inside;     // its pid in its own pid namespace, where that is not the host's
+  std::string name;                // comm
+  std::vector<std::string> command;  // empty: a kernel thread, or one that has ended
+  char state = '?';                // as in proc(5)
+  uid_t uid = 0;                   // effective
+  std::uint64_t cpu_ns = 0, memory_bytes = 0;
+};
+
+class Terminals;
+
 // Containers as processes. Thread-safe. Monitors outlive the daemon.
 class Launcher {
  public:
@@ -93,6 +106,9 @@ class Launcher {
   // an offset older than what is kept begins at the oldest byte.
   struct Log { std::string bytes; std::uint64_t end = 0; };
   virtual Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) = 0;
+  virtual Terminals& terminals() = 0;
+  // What these are now; those that have ended meanwhile are left out.
+  virtual std::vector<ProcessFacts> describe(const std::vector<pid_t>&) = 0;
 };
 
 }  // namespace sovirt

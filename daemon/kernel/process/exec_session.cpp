@@ -1,9 +1,7 @@
 #include "daemon/kernel/process/exec_session.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,31 +10,13 @@
 
 #include "daemon/base/error.hpp"
 #include "daemon/kernel/process/monitor_client.hpp"
+#include "daemon/kernel/process/streams.hpp"
 
 namespace sovirt::process {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kill_patience{15};   // for what was told to end to be gone
-
-struct Pipe { unique_fd read, write; };
-
-Pipe make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) throw errno_error("pipe2");
-  return {unique_fd{ends[0]}, unique_fd{ends[1]}};
-}
-
-void set_nonblocking(const unique_fd& fd) {
-  if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) < 0) throw errno_error("fcntl(O_NONBLOCK)");
-}
-
-unique_fd memory_file(const std::string& text) {
-  unique_fd file{::memfd_create("process.json", MFD_CLOEXEC)};
-  if (!file) throw errno_error("memfd_create");
-  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw errno_error("write", "process.json");
-  return file;
-}
 
 // A command that does not read its input is no reason for us to die; nor is it one to change the whole process.
 class NoSigpipe {
@@ -122,12 +102,7 @@ class Session {
     if (message->type == launch::Type::failed) fail(message->as<launch::Failure>());
   }
 
-  // What the client asked for is wrong, or the container's state is.
-  [[noreturn]] void fail(const launch::Failure& failure) const {
-    const std::string stage = failure.stage;
-    const bool asked = stage == "execve" || stage == "chdir" || stage == "config";
-    throw from_wire(failure, asked ? Code::invalid : Code::conflict, "cannot execute " + request_.command.front());
-  }
+  [[noreturn]] void fail(const launch::Failure& failure) const { throw exec_error(failure, request_.command.front()); }
 
   void drain(unique_fd& from, std::string& to) {
     std::array<char, 16384> block;

@@ -52,4 +52,10 @@ Error from_wire(const launch::Failure& failure, Code code, const std::string& wh
   return Error{code, std::move(detail)}.with_errno(failure.error, failure.stage);
 }
 
+Error exec_error(const launch::Failure& failure, const std::string& command) {
+  const std::string stage = failure.stage;
+  const bool asked = stage == "execve" || stage == "chdir" || stage == "config";
+  return from_wire(failure, asked ? Code::invalid : Code::conflict, "cannot execute " + command);
+}
+
 }  // namespace sovirt::process

@@ -20,5 +20,7 @@ Launched from_wire(const launch::Processes&);
 ExitStatus from_wire(const launch::Ended&);
 // "<what>: execve /bin/nosuch: No such file or directory"
 Error from_wire(const launch::Failure&, Code, const std::string& what);
+// Of an exec: invalid where what was asked for is wrong, conflict where the container's state is.
+Error exec_error(const launch::Failure&, const std::string& command);
 
 }  // namespace sovirt::process

@@ -12,13 +12,14 @@
 #include "daemon/kernel/process/container_launch.hpp"
 #include "daemon/kernel/process/exec_session.hpp"
 #include "daemon/kernel/process/monitor_client.hpp"
+#include "daemon/kernel/process/process_table.hpp"
+#include "daemon/kernel/process/terminals.hpp"
 #include "daemon/launcher/process_file.hpp"
 
 namespace sovirt {
 namespace {
 
 using namespace process;
-using Json = nlohmann::json;
 
 class ProcessLauncher final : public Launcher {
  public:
@@ -39,17 +40,19 @@ class ProcessLauncher final : public Launcher {
   Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override {
     return read_console_log(log_path, since, most);
   }
+  Terminals& terminals() override { return terminals_; }
+  std::vector<ProcessFacts> describe(const std::vector<pid_t>& pids) override { return describe_processes(pids); }
 
  private:
   struct Placed { MonitorProcess monitor; unique_fd group_v2; };
   Placed place(const std::string& group);
   bool give_name(const Spare&, const std::string& group);
   void send_launch(int control, const LaunchSpec&, int rootfs, int group_v2);
-  std::string process_json(std::string_view uid, const ExecRequest&) const;
 
   LauncherOptions options_;
   RunDirectory run_;
   ExitWatcher watcher_;
+  ProcessTerminals terminals_{run_};
   std::unique_ptr<SparePool> spares_;
 };
 
@@ -157,33 +160,7 @@ bool ProcessLauncher::signal(std::string_view uid, int signal) {
 
 ExecResult ProcessLauncher::exec(std::string_view uid, const ExecRequest& request, std::size_t limit) {
   if (request.command.empty()) throw Error{Code::invalid, "there is nothing to execute"};
-  unique_fd connection = connect_monitor(run_, uid);
-  if (!connection) {
-    const auto state = report(uid);
-    if (!state || !state->running) throw Error{Code::conflict, "the container is not running"};
-    throw Error{Code::conflict, "the container runs without its monitor"}.with_hint("restart the container");
-  }
-  return run_exec(std::move(connection), process_json(uid, request), request, limit);
-}
-
-// What the container's own first process has, changed as the request says.
-std::string ProcessLauncher::process_json(std::string_view uid, const ExecRequest& request) const {
-  const auto text = run_.config(uid);
-  const Json config = text ? Json::parse(*text, nullptr, false) : Json{};
-  if (!config.is_object() || !config.contains("process")) throw Error{Code::internal, "config.json of the container is damaged"};
-  Json process = config.at("process");
-  process["terminal"] = false;
-  process["args"] = request.command;
-  if (!request.cwd.empty()) process["cwd"] = request.cwd;
-  if (request.user) process["user"] = Json{{"uid", request.user->uid}, {"gid", request.user->gid}};
-  std::vector<std::string> env;
-  for (const auto& [name, value] : request.env) env.push_back(name + "=" + value);
-  for (const Json& old : process.value("env", Json::array())) {
-    const std::string variable = old.get<std::string>();
-    if (!request.env.contains(variable.substr(0, variable.find('=')))) env.push_back(variable);
-  }
-  process["env"] = env;
-  return process.dump();
+  return run_exec(need_monitor(run_, uid), exec_process(run_, uid, request).dump(), request, limit);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "daemon/base/error.hpp"
 #include "daemon/domain/ports/launcher.hpp"
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
+#include "tests/fakes/launcher/fake_terminals.hpp"
 
 namespace sovirt {
 
@@ -40,6 +41,8 @@ class FakeLauncher final : public Launcher {
   void on_exit(ExitListener) override;
   void watch(std::string_view uid) override;
   Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override;
+  FakeTerminals& terminals() override { return terminals_; }
+  std::vector<ProcessFacts> describe(const std::vector<pid_t>&) override;   // the inits among them
 
  private:
   friend class FakeLaunch;
@@ -54,6 +57,7 @@ class FakeLauncher final : public Launcher {
   void end_pid(pid_t);
 
   FakeCgroupTree& groups_;
+  FakeTerminals terminals_;
   mutable std::mutex mutex_;
   std::map<std::string, Container, std::less<>> containers_;
   std::optional<Error> begin_failure_, go_failure_;

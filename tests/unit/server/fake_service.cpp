@@ -111,6 +111,26 @@ void FakeService::kill(std::string_view name, int signal, const ChangeContext&) 
   last_signal = signal;
 }
 
+std::unique_ptr<ExecSession> FakeService::OfContainers::open_exec(std::string_view container, const SessionRequest& request) {
+  service_.get(Kind::container, container);
+  return service_.sessions.open_exec(container, request);
+}
+
+Json FakeService::Inside::processes(std::string_view container) {
+  service_.get(Kind::container, container);
+  return {{"items", Json::array()}};
+}
+
+std::string FakeService::Inside::set_password(std::string_view container, const std::string&, const std::optional<std::string>& password) {
+  service_.get(Kind::container, container);
+  return password.value_or("made-up");
+}
+
+OpenConsole FakeService::OfContainers::open_console(std::string_view container, const ConsoleRequest&) {
+  service_.get(Kind::container, container);
+  return {std::string{container}, service_.sessions.watch_console(container), 0, "", {}};
+}
+
 ExecResult FakeService::exec(std::string_view, const ExecRequest& request, const ChangeContext&) {
   std::this_thread::sleep_for(std::chrono::milliseconds{exec_ms});
   ExecResult result;

@@ -10,7 +10,10 @@
 #include "daemon/domain/confirmations.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/cgroup_calls.hpp"
+#include "daemon/domain/container_inside.hpp"
+#include "daemon/domain/container_terminals.hpp"
 #include "daemon/domain/service.hpp"
+#include "tests/fakes/launcher/fake_terminals.hpp"
 
 namespace sovirt::test {
 
@@ -69,6 +72,8 @@ class FakeService final : public Service {
   ChangeResult restart(std::string_view, std::optional<std::chrono::seconds>, const ChangeContext&) override;
   void kill(std::string_view, int signal, const ChangeContext&) override;
   ExecResult exec(std::string_view, const ExecRequest&, const ChangeContext&) override;
+  ContainerTerminals& terminals() override { return terminals_; }
+  ContainerInside& inside() override { return inside_; }
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
   ContainerFiles& files() override { return file_store; }
   ContainerCopies& copies() override { throw Error{Code::unsupported, "not in this fake"}; }
@@ -111,11 +116,21 @@ class FakeService final : public Service {
   std::atomic<int> last_signal = 0;
   std::atomic<int> exec_ms = 0;               // how long exec blocks
   std::atomic<std::size_t> last_log_limit = 0;
+  FakeTerminals sessions;                     // what is behind every container's terminals
   std::string uploaded;                       // content of the last one
   FakeFiles file_store;
   NoConfirmations no_confirmations;
 
  private:
+  class OfContainers final : public ContainerTerminals {
+   public:
+    explicit OfContainers(FakeService& service) : service_(service) {}
+    std::unique_ptr<ExecSession> open_exec(std::string_view container, const SessionRequest&) override;
+    OpenConsole open_console(std::string_view container, const ConsoleRequest&) override;
+
+   private:
+    FakeService& service_;
+  };
   struct Subscription {
     std::string id;                           // of an operation, "" for events
     std::function<void()> call;
@@ -125,6 +140,17 @@ class FakeService final : public Service {
   std::shared_ptr<void> subscribe(std::string id, std::function<void()>);
   void notify(const std::string& id);
 
+  class Inside final : public ContainerInside {
+   public:
+    explicit Inside(FakeService& service) : service_(service) {}
+    Json processes(std::string_view container) override;
+    std::string set_password(std::string_view container, const std::string& user, const std::optional<std::string>& password) override;
+
+   private:
+    FakeService& service_;
+  };
+  OfContainers terminals_{*this};
+  Inside inside_{*this};
   std::mutex mutex_;
   std::map<std::pair<Kind, std::string>, Json> resources_;
   std::map<std::string, Json> operations_;
