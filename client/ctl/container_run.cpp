@@ -5,7 +5,6 @@
 #include <memory>
 #include <thread>
 
-#include "api/bytes.hpp"
 #include "client/ctl/json_text.hpp"
 #include "client/ctl/nouns.hpp"
 #include "client/ctl/session.hpp"
@@ -31,69 +30,6 @@ struct StateOptions {
   std::optional<std::string> timeout, signal;
   bool force = false;
 };
-
-// All that a pipe holds. A terminal is not read: the command gets an empty standard input.
-std::string own_stdin() {
-  if (::isatty(STDIN_FILENO) == 1) return {};
-  constexpr std::size_t most = 1U << 20;  // what the API takes as text
-  std::string all;
-  std::string block(65536, '\0');
-  for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return all;  // closed by the caller counts as empty
-    all.append(block, 0, static_cast<std::size_t>(count));
-    if (all.size() > most) throw UsageError("standard input has more than 1 MiB, which exec does not carry");
-  }
-}
-
-struct ExecOptions {
-  std::string name;
-  std::vector<std::string> words, tail, env;
-  std::optional<std::string> cwd, user, timeout;
-  bool no_stdin = false;
-};
-
-Json exec_body(const ExecOptions& options) {
-  std::vector<std::string> command = options.words;
-  command.insert(command.end(), options.tail.begin(), options.tail.end());
-  if (command.empty()) throw UsageError("no command to run", "for example: sovirtctl exec " + options.name + " -- ip a");
-  Json body{{"command", command}};
-  for (const std::string& word : options.env) {
-    auto [key, value] = pair_of("--env", word);
-    body["env"][key] = value;
-  }
-  if (options.cwd) body["cwd"] = *options.cwd;
-  if (options.user) body["user"] = *options.user;
-  if (options.timeout) body["timeout"] = static_cast<double>(duration_of("--timeout", *options.timeout).count()) / 1e9;
-  if (!options.no_stdin)
-    if (std::string input = own_stdin(); !input.empty()) body["stdin"] = std::move(input);
-  return body;
-}
-
-int exec_status(Session& session, const Json& result) {
-  if (at(result, "/truncated") == true) session.note("sovirtctl: the output was longer than the daemon keeps, and was cut");
-  if (at(result, "/timed_out") == true) {
-    session.note("sovirtctl: the command did not end in time and was killed");
-    return 9;
-  }
-  if (at(result, "/signal").is_number_integer()) return 128 + at(result, "/signal").get<int>();
-  return at(result, "/exit_code").is_number_integer() ? at(result, "/exit_code").get<int>() : 1;
-}
-
-int exec(Session& session, const ExecOptions& options) {
-  const Json body = exec_body(options);
-  const client::Answer answer = session.act("POST", client::path_of({"v1", "containers", options.name, "exec"}), body, "running " + text(body["command"][0]) + " in " + options.name);
-  if (session.for_people() || session.globals().format == Format::name) {
-    session.print(text(answer.body, "/stdout"));
-    const std::string errors = text(answer.body, "/stderr");
-    std::fflush(stdout);
-    std::fwrite(errors.data(), 1, errors.size(), stderr);
-  } else {
-    session.show_document(answer.body);
-  }
-  return exec_status(session, answer.body);
-}
 
 // "hup", "SIGHUP" and "HUP" are the same to people, and numbers are numbers.
 std::string signal_name(std::string word) {
@@ -176,22 +112,6 @@ void make_container_kill(Command& command) {
   });
 }
 
-void make_container_exec(Command& command) {
-  auto options = std::make_shared<ExecOptions>();
-  command.positional("NAME", "name of the container", options->name, Names::containers);
-  command.positionals("COMMAND", "command and arguments; put -- before it if it has options", options->words, Names::none, false);
-  command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options->env);
-  command.option("--cwd", "DIR", "working directory", options->cwd);
-  command.option("--user", "UID:GID", "who it runs as", options->user);
-  command.option("--timeout", "TIME", "kill it after this time", options->timeout);
-  command.flag("-n,--no-stdin", "do not read standard input, for use in loops", options->no_stdin);
-  command.tail("COMMAND", options->tail);
-  command.about("Sends standard input, unless it is a terminal, and exits with the command's status (128 + N if signal N ended it).");
-  command.example("sovirtctl exec sodebian -- ip a");
-  command.example("echo 'echo $HOSTNAME' | sovirtctl exec sodebian -- /bin/bash -s");
-  command.runs([options](Session& session) { return exec(session, *options); });
-}
-
 void make_container_log(Command& command) {
   auto options = std::make_shared<LogOptions>();
   command.positional("NAME", "name of the container", options->name, Names::containers);
@@ -221,6 +141,9 @@ void add_container(Command& root) {
   make_container_kill(container.command("kill", "send a signal to a container's init"));
   make_container_exec(container.command("exec", "run a command in a container"));
   make_stats(container.command("stats", "what it uses: CPU, memory, processes, I/O, pressure"), "container", "containers", Names::containers);
+  make_container_console(container.command("console", "sit at a container's console"));
+  make_container_processes(container.command("processes", "list what runs in a container").alias("ps"));
+  make_container_passwd(container.command("passwd", "set a password inside a container"));
   make_container_log(container.command("log", "print the console's log").alias("logs"));
   make_container_push(container.command("push", "put files and directories into a container"));
   make_container_pull(container.command("pull", "get files and directories out of a container"));

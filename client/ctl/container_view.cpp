@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <map>
 #include <memory>
 
 #include "client/ctl/json_text.hpp"
@@ -54,6 +56,21 @@ const std::vector<Column>& columns() {
       {"COMMAND", [](const Json& c) { return Cell(command_text(c)); }, 0, 1, false, true},
       {"LABELS", [](const Json& c) { return Cell(text(c, "/labels")); }, 0, 1, false, true}};
   return all;
+}
+
+// Texts upwards; what uses most, or is the youngest, first.
+void sort_containers(Json& items, const std::string& column) {
+  static const std::map<std::string, const char*> texts{{"name", "/name"}, {"state", "/status/state"}, {"image", "/spec/image"}};
+  static const std::map<std::string, const char*> numbers{{"memory", "/status/usage/memory_bytes"}, {"cpu", "/status/usage/cpu_ns"}, {"pids", "/status/usage/pids"}};
+  const auto number = [](const Json& item, const char* at_pointer) {
+    const Json& value = at(item, at_pointer);
+    return value.is_number() ? value.get<double>() : -1;
+  };
+  std::stable_sort(items.begin(), items.end(), [&](const Json& a, const Json& b) {
+    if (const auto found = texts.find(column); found != texts.end()) return text(a, found->second) < text(b, found->second);
+    if (const auto found = numbers.find(column); found != numbers.end()) return number(a, found->second) > number(b, found->second);
+    return text(a, "/created_at") > text(b, "/created_at");
+  });
 }
 
 void page_process(Page& page, const Json& container) {
@@ -116,10 +133,15 @@ void page_limits(Page& page, const Json& container) {
 
 void make_container_ls(Command& command) {
   auto filter = std::make_shared<ListFilter>();
-  command.alias("list").example("sovirtctl container ls --state running");
+  auto sort = std::make_shared<std::optional<std::string>>();
+  command.option("-s,--sort", "COLUMN", "by name, state, image, age, or what uses most: memory, cpu, pids", *sort)
+      .among({"name", "state", "image", "age", "memory", "cpu", "pids"});
+  command.alias("list").example("sovirtctl container ls --state running").example("sovirtctl ls --sort memory");
   add_filter_options(command, *filter, true);
-  command.runs([filter](Session& session) {
-    session.show_list(session.get_all(list_target("containers", *filter)), columns(), none_yet);
+  command.runs([filter, sort](Session& session) {
+    Json list = session.get_all(list_target("containers", *filter));
+    if (*sort) sort_containers(list.at("items"), **sort);
+    session.show_list(list, columns(), none_yet);
     return 0;
   });
 }

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -106,6 +108,12 @@ int run_command(const Command& root, const Parsed& parsed, Globals& globals) {
   return parsed.command->run(session);
 }
 
+// One that the caller has closed would be given to a socket, and be taken for a stream of ours. Not to be written to.
+void fill_missing_streams() {
+  for (int fd = 0; fd < 3; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY));
+}
+
 int run(const std::vector<std::string>& words) {
   Globals globals;
   globals.no_colour = std::find(words.begin(), std::find(words.begin(), words.end(), "--"), "--no-color") != std::find(words.begin(), words.end(), "--");
@@ -127,4 +135,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace sovirt::ctl
 
-int main(int argc, char** argv) { return sovirt::ctl::run(std::vector<std::string>(argv + 1, argv + argc)); }
+int main(int argc, char** argv) {
+  sovirt::ctl::fill_missing_streams();
+  return sovirt::ctl::run(std::vector<std::string>(argv + 1, argv + argc));
+}

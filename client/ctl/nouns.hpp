@@ -24,6 +24,9 @@ void make_container_show(Command&);
 void make_container_state(Command&, const std::string& verb);  // start, stop, freeze, thaw
 void make_container_restart(Command&);
 void make_container_exec(Command&);
+void make_container_console(Command&);
+void make_container_processes(Command&);
+void make_container_passwd(Command&);
 void make_container_log(Command&);
 void make_container_rm(Command&);
 void make_container_push(Command&);

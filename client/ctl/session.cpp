@@ -142,6 +142,13 @@ client::HttpResponse Session::stream(const std::string& target, const std::strin
   return api_.stream(target, accept, std::move(sink));
 }
 
+std::unique_ptr<client::WebSocket> Session::open_line(const std::string& target, const std::string& protocol) {
+  if (globals_.dry_run) throw UsageError("--dry-run is for changes that are made in steps: a session is not");
+  const std::string socket = globals_.socket.value_or(default_socket());
+  if (globals_.show_curl) std::fprintf(stderr, "%s\n", client::curl_command(socket, client::upgrade_request(target, protocol)).c_str());
+  return std::make_unique<client::WebSocket>(socket, target, protocol);
+}
+
 // One second at a time, so that the percentage on the screen is never older than that.
 Json Session::poll_operation(const std::string& id) {
   const std::string target = client::with_query(client::path_of({"v1", "operations", id}), {{"wait", "1s"}});

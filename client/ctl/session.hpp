@@ -12,6 +12,7 @@
 #include "client/ctl/progress.hpp"
 #include "client/ctl/table.hpp"
 #include "client/lib/api_client.hpp"
+#include "client/lib/web_socket.hpp"
 
 namespace sovirt::ctl {
 
@@ -51,6 +52,8 @@ class Session {
                                      std::function<void(std::string_view)> sink, const std::string& doing);
   Json look_up(const std::string& target, const std::string& doing);
   client::HttpResponse stream(const std::string& target, const std::string& accept, std::function<bool(std::string_view)> sink);
+  // A WebSocket, upgraded.
+  std::unique_ptr<client::WebSocket> open_line(const std::string& target, const std::string& protocol);
   // Shows its progress until it has ended. Throws the Error it ended with.
   Json follow_operation(const std::string& id, const std::string& doing);
 

@@ -11,6 +11,9 @@ void add_short_forms(Command& root) {
   make_container_state(root.command("freeze", "suspend containers (container freeze)"), "freeze");
   make_container_state(root.command("thaw", "let frozen containers go on (container thaw)"), "thaw");
   make_container_exec(root.command("exec", "run a command in a container (container exec)"));
+  make_container_console(root.command("console", "sit at a container's console (container console)"));
+  make_container_processes(root.command("ps", "list what runs in a container (container processes)"));
+  make_container_passwd(root.command("passwd", "set a password inside a container (container passwd)"));
   make_container_log(root.command("logs", "print a container's log (container log)"));
   make_container_copy(root.command("copy", "copy a container (container copy)"));
   make_container_rename(root.command("rename", "rename a container (container rename)"));

@@ -295,17 +295,27 @@ class Exec(Case):
                "GET /v1/containers/a/log?since=0": {"text": "boot\n\x1b[1mlogin:", "headers": {"X-Sovirt-Log-End": "100"}},
                "GET /v1/containers/a/log?since=100": {"text": "", "headers": {"X-Sovirt-Log-End": "100"}}}
 
-    def test_streams_and_statuses(self):
-        done = self.ctl("exec", "a", "--env", "X=y", "--timeout", "1.5s", "--", "sh", "-c", "exit 7", "--", stdin="typed\n")
-        self.assertEqual((done.status, done.out, done.err), (7, "out\n", "err\n"))
+    def test_documents_and_statuses(self):
+        done = self.ctl("exec", "a", "-o", "json", "--env", "X=y", "--timeout", "1.5s", "--", "sh", "-c", "exit 7", "--", stdin="typed\n")
+        self.assertEqual((done.status, json.loads(done.out)["stdout"], done.err), (7, "out\n", ""))
         self.assertEqual(json.loads(self.asked()[0]["body"]),
                          {"command": ["sh", "-c", "exit 7", "--"], "env": {"X": "y"}, "timeout": 1.5, "stdin": "typed\n"})
-        killed = self.ctl("exec", "a", "true")
+        killed = self.ctl("exec", "a", "-o", "json", "true")
         self.assertEqual(killed.status, 137)
         self.assertIn("was cut", killed.err)
-        self.assertEqual(self.ctl("exec", "a", "-n", "true", stdin="x").status, 9)
+        self.assertEqual(self.ctl("exec", "a", "-o", "json", "-n", "true", stdin="x").status, 9)
         self.assertNotIn("stdin", json.loads(self.asked()[2]["body"]))
         self.assertEqual(self.ctl("exec", "a").status, 2)
+        self.assertEqual(self.ctl("exec", "-t", "a", "-o", "json", "sh").status, 2)
+
+    def test_streams_go_over_a_websocket(self):
+        refused = self.ctl("exec", "a", "--env", "X=y z", "--user", "1:1", "--", "echo", "a&b")
+        self.assertEqual(refused.status, 3, refused)
+        asked = self.asked()[0]
+        self.assertEqual(asked["request"], "GET /v1/containers/a/exec?command=echo&command=a%26b&env=X%3Dy%20z&user=1%3A1")
+        self.assertEqual(asked["headers"]["Sec-WebSocket-Protocol"], "sovirt.exec.v1")
+        shown = self.ctl("exec", "a", "--show-curl", "true").err
+        self.assertIn("Upgrade: websocket", shown)
 
     def test_log_is_raw(self):
         self.assertEqual(self.ctl("logs", "a").out, "boot\n\x1b[1mlogin:")
