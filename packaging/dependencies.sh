@@ -5,12 +5,12 @@
 sovirt_build_packages=(
   g++ cmake ninja-build pkg-config ccache mold git ca-certificates dpkg-dev file
   libboost1.81-dev nlohmann-json3-dev libspdlog-dev libsqlite3-dev libnl-3-dev
-  libsystemd-dev libarchive-dev libcli11-dev libssl-dev zlib1g-dev
+  libsystemd-dev libarchive-dev libcli11-dev libssl-dev libcrypt-dev zlib1g-dev
 )
 sovirt_run_packages=(debootstrap debian-archive-keyring iproute2 procps nftables dnsmasq-base)
 sovirt_test_packages=(
   libgtest-dev libbenchmark-dev python3 curl busybox-static iproute2 iputils-ping procps util-linux
-  xz-utils zstd jq openssh-client
+  xz-utils zstd jq openssh-client python3-websocket
 )
 
 # Only compared with, so only where figures are made.

@@ -101,3 +101,11 @@ def cgroup_pids(directories):
 
 def ping(netns_pid, address):
     return run("nsenter", "-t", netns_pid, "-n", "ping", "-c", "1", "-W", "2", address, check=False).returncode == 0
+
+
+def resident(pid):
+    """Bytes of memory that a process has in use."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} has no memory")
