@@ -33,7 +33,7 @@ void each_line(std::string_view text, Look&& look) {
   }
 }
 
-Json process_json(const ProcessFacts& process, const std::map<uid_t, std::string>& names) {
+Json process_json(const ContainerProcess& process, const std::map<uid_t, std::string>& names) {
   const auto name = names.find(process.uid);
   return {{"pid", process.id.pid},
           {"inside_pid", process.inside ? Json(*process.inside) : Json()},
@@ -85,7 +85,7 @@ Json HostInside::processes(std::string_view container) {
   const auto pids = kernel_.cgroups.processes(container_group(entry->resource.name, entry->resource.uid));
   const auto names = user_names(container);
   Json items = Json::array();
-  for (const ProcessFacts& process : kernel_.launcher.describe(pids)) {
+  for (const ContainerProcess& process : kernel_.launcher.describe(pids)) {
     // A hand of the monitor's own is in the group too, a child of it that is not the container's first process.
     const bool ours = process.parent == entry->runtime.monitor.pid && process.id != entry->runtime.init && process.name == "sovirt-agent";
     if (!ours) items.push_back(process_json(process, names));

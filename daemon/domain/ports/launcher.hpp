@@ -70,7 +70,7 @@ struct MonitorReport {
 // Groups of the tree that are the launcher's own; it looks after them itself.
 inline bool is_launcher_group(std::string_view group) noexcept { return group == "monitors" || group.substr(0, 6) == "spare."; }
 
-struct ProcessFacts {
+struct ContainerProcess {
   ProcessId id;                    // on the host
   pid_t parent = 0;                // on the host
   std::optional<pid_t> inside;     // its pid in its own pid namespace, where that is not the host's
@@ -108,7 +108,7 @@ class Launcher {
   virtual Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) = 0;
   virtual Terminals& terminals() = 0;
   // What these are now; those that have ended meanwhile are left out.
-  virtual std::vector<ProcessFacts> describe(const std::vector<pid_t>&) = 0;
+  virtual std::vector<ContainerProcess> describe(const std::vector<pid_t>&) = 0;
 };
 
 }  // namespace sovirt

@@ -41,7 +41,7 @@ class ProcessLauncher final : public Launcher {
     return read_console_log(log_path, since, most);
   }
   Terminals& terminals() override { return terminals_; }
-  std::vector<ProcessFacts> describe(const std::vector<pid_t>& pids) override { return describe_processes(pids); }
+  std::vector<ContainerProcess> describe(const std::vector<pid_t>& pids) override { return describe_processes(pids); }
 
  private:
   struct Placed { MonitorProcess monitor; unique_fd group_v2; };

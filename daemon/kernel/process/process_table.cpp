@@ -41,11 +41,11 @@ std::vector<std::string> command_of(const std::string& cmdline) {
   return words;
 }
 
-std::optional<ProcessFacts> describe(pid_t pid) {
+std::optional<ContainerProcess> describe(pid_t pid) {
   const auto stat = launch::process_stat(pid);
   if (!stat) return std::nullopt;
   const std::string text = read_proc(pid, "stat"), status = read_proc(pid, "status");
-  ProcessFacts facts;
+  ContainerProcess facts;
   facts.id = {pid, stat->start_ticks};
   facts.parent = stat->parent;
   facts.state = stat->state;
@@ -64,8 +64,8 @@ std::optional<ProcessFacts> describe(pid_t pid) {
 
 }  // namespace
 
-std::vector<ProcessFacts> describe_processes(const std::vector<pid_t>& pids) {
-  std::vector<ProcessFacts> all;
+std::vector<ContainerProcess> describe_processes(const std::vector<pid_t>& pids) {
+  std::vector<ContainerProcess> all;
   for (const pid_t pid : pids)
     if (auto facts = describe(pid)) all.push_back(std::move(*facts));
   return all;

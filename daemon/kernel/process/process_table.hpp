@@ -6,6 +6,6 @@
 namespace sovirt::process {
 
 // See Launcher::describe. From /proc.
-std::vector<ProcessFacts> describe_processes(const std::vector<pid_t>&);
+std::vector<ContainerProcess> describe_processes(const std::vector<pid_t>&);
 
 }  // namespace sovirt::process

@@ -135,13 +135,13 @@ void FakeLauncher::watch(std::string_view uid) {
 
 Launcher::Log FakeLauncher::console_log(const std::string&, std::uint64_t, std::size_t) { return {}; }
 
-std::vector<ProcessFacts> FakeLauncher::describe(const std::vector<pid_t>& pids) {
+std::vector<ContainerProcess> FakeLauncher::describe(const std::vector<pid_t>& pids) {
   const std::lock_guard lock(mutex_);
-  std::vector<ProcessFacts> all;
+  std::vector<ContainerProcess> all;
   for (const auto& [uid, container] : containers_)
     for (const pid_t pid : pids)
       if (!container.exit && container.processes.init.pid == pid) {
-        ProcessFacts facts;
+        ContainerProcess facts;
         facts.id = container.processes.init;
         facts.parent = container.processes.monitor.pid;
         facts.inside = 1;

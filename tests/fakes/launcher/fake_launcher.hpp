@@ -42,7 +42,7 @@ class FakeLauncher final : public Launcher {
   void watch(std::string_view uid) override;
   Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override;
   FakeTerminals& terminals() override { return terminals_; }
-  std::vector<ProcessFacts> describe(const std::vector<pid_t>&) override;   // the inits among them
+  std::vector<ContainerProcess> describe(const std::vector<pid_t>&) override;   // the inits among them
 
  private:
   friend class FakeLaunch;
