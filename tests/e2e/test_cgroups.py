@@ -324,6 +324,43 @@ def hog(lab):
         cleared(daemon)
 
 
+KEEP = "import os,sys,time\nblock=bytearray(os.urandom(40<<20))\nsys.stdin.readline()\nprint('alive',flush=True)\ntime.sleep(60)"
+
+
+@test("cgroup-memory-lowered-under-use-is-refused-and-kills-nobody")
+def lowered(lab):
+    daemon = lab.daemon
+    make(daemon, "full", memory={"max": 256 << 20, **no_swap(daemon)})
+    try:
+        with Processes() as processes:
+            keeper = processes.start("sh", "-c", f"read x < fifo; exec {sys.executable} -c \"$KEEP\"", cwd=fifo(lab), env={**os.environ, "KEEP": KEEP})
+            attach(daemon, "full", keeper.pid)
+            pathlib.Path(fifo(lab), "fifo").write_text("go\n")
+            used = lambda: daemon.api.get("/v1/cgroups/full/stats").json["memory"]["anonymous_bytes"]
+            kernel.wait_until(lambda: used() > 39 << 20, "it holds its memory", 30)
+            before = get(daemon, "full")
+            answer = daemon.api.patch("/v1/cgroups/full", {"memory": {"max": 16 << 20}})
+            assert answer.status == 409 and answer.json["errors"][0]["pointer"] == "/memory/max", answer
+            after = get(daemon, "full")
+            assert after["spec"] == before["spec"] and after["revision"] == before["revision"]
+            limit = after["status"]["controllers"]["memory"]["limits"]["max"]
+            assert limit["effective"] == 256 << 20 and keeper.poll() is None, limit
+            # What fits once the page cache is given back is taken.
+            (lab.home / "cached").write_bytes(bytes(1 << 20))
+            daemon.ctl("cgroup", "run", "full", "--", "dd", "if=/dev/zero", f"of={lab.home}/cached", "bs=1M", "count=64", "conv=fsync")
+            answer = daemon.api.patch("/v1/cgroups/full", {"memory": {"max": 64 << 20}})
+            assert answer.status == 200 and answer.json["status"]["controllers"]["memory"]["limits"]["max"]["effective"] == 64 << 20, answer
+            assert keeper.poll() is None
+    finally:
+        cleared(daemon)
+
+
+def no_swap(daemon):
+    """{"swap_max": 0} where this host has a limit of swap, so that nothing but the page cache can be reclaimed."""
+    answer = daemon.api.put("/v1/cgroups/swapless?dry_run=true", {"memory": {"max": 1 << 26, "swap_max": 0}})
+    return {"swap_max": 0} if answer.status == 200 else {}
+
+
 @test("cgroup-fork-bomb-is-held")
 def bomb(lab):
     daemon = lab.daemon
@@ -582,5 +619,7 @@ def stay(lab):
         assert answer.status == 409 and answer.json["conflicts_with"] == ["container/c1"], answer
         stats = daemon.api.get("/v1/containers/c1/stats").json
         assert stats["pids"]["current"] >= 1 and stats["cpu"]["usage_ns"] > 0, stats
+        assert stats["network"] == {"receive_bytes": 0, "transmit_bytes": 0}, stats   # it has lo only
+        assert daemon.api.get("/v1/cgroups/elsewhere/stats").json["network"] is None
     finally:
         cleared(daemon)

@@ -1,12 +1,21 @@
 #include "daemon/kernel/cgroup/cgroup_stats.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <initializer_list>
 #include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "daemon/kernel/cgroup/cgroup_files.hpp"
+#include "daemon/kernel/cgroup/cgroup_walk.hpp"
 
 namespace sovirt {
 namespace {
@@ -179,13 +188,42 @@ Json pressure(const Reader& reader) {
   return out;
 }
 
+// Of the network namespace that the group's processes are in, from their side; null where that is the daemon's own.
+// /proc/PID/net shows it without entering it.
+Json network(const Reader& reader) {
+  std::set<pid_t> pids;
+  for (const HierarchyRoot& root : reader.roots.all) {
+    auto at = root.group(reader.group);
+    if (at && pids.empty()) collect_processes(std::move(*at), pids);
+  }
+  if (pids.empty()) return nullptr;
+  const std::string folder = "/proc/" + std::to_string(*pids.begin());
+  struct stat theirs {}, ours {};
+  if (::stat((folder + "/ns/net").c_str(), &theirs) != 0 || ::stat("/proc/self/ns/net", &ours) != 0 || theirs.st_ino == ours.st_ino) return nullptr;
+  std::uint64_t received = 0, sent = 0;
+  std::string text;
+  try {
+    text = read_text_at(AT_FDCWD, (folder + "/net/dev").c_str()).value_or("");
+  } catch (const Error&) {
+    return nullptr;   // it ended a moment ago
+  }
+  for (const std::string& line : split_words(text, '\n')) {
+    const auto colon = line.find(':');
+    const auto words = split_words(colon == std::string::npos ? std::string_view{} : std::string_view{line}.substr(colon + 1));
+    if (words.size() < 16 || split_words(line.substr(0, colon)) == std::vector<std::string>{"lo"}) continue;
+    received += std::strtoull(words[0].c_str(), nullptr, 10);
+    sent += std::strtoull(words[8].c_str(), nullptr, 10);
+  }
+  return {{"receive_bytes", received}, {"transmit_bytes", sent}};
+}
+
 }  // namespace
 
 Json read_stats(const CgroupRoots& roots, std::string_view group) {
   if (!roots.exists(group)) throw absent_group(group);
   const Reader reader{roots, group};
   return {{"cpu", cpu_stats(reader)}, {"memory", memory_stats(reader)}, {"pids", pids_stats(reader)}, {"io", io_stats(reader)},
-          {"pressure", pressure(reader)}};
+          {"network", network(reader)}, {"pressure", pressure(reader)}};
 }
 
 }  // namespace sovirt

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <set>
 
@@ -63,6 +64,22 @@ std::string undo_value(int directory, const std::string& file, const std::string
   return disk + (file == "io.max" ? "rbps=max wbps=max riops=max wiops=max" : "0");
 }
 
+// v2 takes any memory.max and kills until the group is below it, where v1 refuses what it cannot reclaim. Here both
+// refuse: what fits after reclaiming is taken, and nobody dies of a number. memory.reclaim is there since Linux 5.19;
+// before, memory.high makes the kernel reclaim in the same way.
+int make_room(int directory, const std::string& value) {
+  const auto most = value == "max" ? std::nullopt : std::optional{std::strtoull(value.c_str(), nullptr, 10)};
+  const auto used = [&] { return read_number_at(directory, "memory.current").value_or(0); };
+  if (!most || used() <= *most) return 0;
+  const int asked = try_write_at(directory, "memory.reclaim", std::to_string(used() - *most));
+  if (asked == ENOENT) {
+    const std::string high = content(directory, "memory.high");
+    try_write_at(directory, "memory.high", value);
+    try_write_at(directory, "memory.high", high);
+  }
+  return used() <= *most ? 0 : EBUSY;
+}
+
 // An empty write never reaches the kernel.
 int put(int directory, const std::string& file, const std::string& value) {
   return try_write_at(directory, file.c_str(), value.empty() ? "\n" : value);
@@ -75,7 +92,9 @@ Error refusal(int number, const LimitWrite& write, const std::string& file, cons
         .with_fields({{write.field, "range", "the kernel does not take " + what}})
         .with_errno(number, "write");
   if (number == EBUSY)
-    return Error{Code::conflict, "the group uses more than " + what + " and the kernel cannot reclaim enough of it"}
+    return Error{Code::conflict, "the group uses more than " + what + ", and the kernel cannot reclaim enough of it"}
+        .with_fields({{write.field, "in-use", "the processes use more, and the kernel cannot reclaim enough"}})
+        .with_hint("nothing was changed; end some of its processes first, or ask for more")
         .with_errno(number, "write");
   return errno_error(number, "write", what);
 }
@@ -119,7 +138,8 @@ void apply_limits(const std::vector<LimitWrite>& writes, const LimitDirectories&
     const std::string value = value_of(writes[i], directories[i], *file);
     if (says(directories[i], *file, value)) continue;
     Done before{directories[i], *file, undo_value(directories[i], *file, value)};
-    const int number = put(directories[i], *file, value);
+    const int room = *file == "memory.max" ? make_room(directories[i], value) : 0;
+    const int number = room == 0 ? put(directories[i], *file, value) : room;
     if (number == 0) {
       done.push_back(std::move(before));
       continue;
