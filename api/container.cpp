@@ -159,14 +159,11 @@ LimitsSpec read_container_limits(ObjectReader& in) {
   return limits;
 }
 
-void later_fields(ObjectReader& in) {
-  in.not_yet("mounts", Json::array());
-  in.not_yet("devices", Json::array());
-  in.not_yet("security", {{"privileged", false},
-                          {"capabilities", {{"add", Json::array()}, {"drop", Json::array()}}},
-                          {"seccomp", "default"},
-                          {"no_new_privileges", false}});
-  in.not_yet("restart", {{"policy", "no"}, {"max_retries", 0}});
+void read_parts(ObjectReader& in, ContainerSpec& spec) {
+  spec.mounts = read_mounts(in);
+  spec.devices = read_devices(in);
+  spec.security = read_security(in);
+  spec.restart = read_restart(in);
 }
 
 void read_boot(ObjectReader& in, ContainerSpec& spec) {
@@ -200,6 +197,8 @@ void check_chroot(ObjectReader& in, const ContainerSpec& spec) {
   if (spec.isolation != Isolation::chroot) return;
   if (!spec.nics.empty()) in.fail("nics", "conflict", "a chroot has the host's network interfaces, it cannot have its own");
   if (spec.hostname) in.fail("hostname", "conflict", "a chroot has the host's name, it cannot have its own");
+  if (!spec.devices.empty()) in.fail("devices", "conflict", "a chroot has the host's devices");
+  if (spec.security != SecuritySpec{}) in.fail("security", "conflict", "a chroot isolates files only: it has the rights of the host's root");
 }
 
 Json write_nic(const NicSpec& nic) {
@@ -235,7 +234,7 @@ ContainerSpec read_container_spec(const Json& json) {
   spec.nics = read_nics(in);
   spec.limits = read_container_limits(in);
   read_boot(in, spec);
-  later_fields(in);
+  read_parts(in, spec);
   check_chroot(in, spec);
   in.finish();
   throw_if_any(std::move(errors));
@@ -253,7 +252,11 @@ Json write_container_spec(const ContainerSpec& spec) {
           {"cwd", spec.cwd},
           {"user", std::to_string(spec.user.uid) + ":" + std::to_string(spec.user.gid)},
           {"nics", std::move(nics)},
+          {"mounts", write_mounts(spec.mounts)},
+          {"devices", write_devices(spec.devices)},
           {"limits", write_limits(spec.limits)},
+          {"security", write_security(spec.security)},
+          {"restart", write_restart(spec.restart)},
           {"autostart", autostart_text(spec.autostart)},
           {"boot_priority", spec.boot_priority},
           {"boot_delay", spec.boot_delay.count()},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/cidr.hpp"
+#include "api/container_parts.hpp"
 #include "api/json.hpp"
 #include "api/limits.hpp"
 #include "api/mac.hpp"
@@ -39,7 +40,11 @@ struct ContainerSpec {
   std::string cwd = "/";
   UserSpec user;
   std::vector<NicSpec> nics;
+  std::vector<MountSpec> mounts;
+  std::vector<DeviceSpec> devices;
   LimitsSpec limits;
+  SecuritySpec security;
+  RestartSpec restart;
   Autostart autostart = Autostart::never;
   int boot_priority = 0;                       // -1000..1000, lower first
   std::chrono::seconds boot_delay{0};          // waited after its start before later priorities, 0..3600

@@ -22,6 +22,7 @@ constexpr std::array kinds{
     KindNames{Kind::container, "container", "containers", longest_label},
     KindNames{Kind::image, "image", "images", longest_label},
     KindNames{Kind::cgroup, "cgroup", "cgroups", longest_label},
+    KindNames{Kind::volume, "volume", "volumes", longest_label},
 };
 
 const KindNames& names_of(Kind kind) noexcept {

@@ -5,7 +5,7 @@
 
 namespace sovirt {
 
-enum class Kind { bridge, container, image, cgroup };
+enum class Kind { bridge, container, image, cgroup, volume };
 const std::vector<Kind>& all_kinds();
 
 std::string_view kind_text(Kind) noexcept;      // "bridge"

@@ -23,6 +23,8 @@
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
 #include "daemon/kernel/netlink/uplinks.hpp"
+#include "daemon/domain/device_rules.hpp"
+#include "daemon/kernel/process/live_changes.hpp"
 #include "daemon/kernel/process/process_launcher.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/options.hpp"
@@ -119,12 +121,13 @@ int serve(const Options& options, Log& log) {
   HostProbeOptions probe;
   probe.controllers = [&cgroups = *cgroups] { return cgroups.controllers(); };
   const auto host = make_host_probe(std::move(probe));
-  const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups});
+  const auto launcher = make_launcher({options.launcher, options.run_dir + "/containers", places.boot_id, *cgroups, true, default_device_rules()});
+  const auto live = make_live_changes(options.run_dir + "/containers", places.boot_id);
   const auto files = make_file_access();
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
   const auto helpers = make_helpers({options.run_dir + "/helpers", options.libexec, places.boot_id});
   const auto uplinks = make_uplinks();
-  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks}, *store, log, places);
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -54,10 +54,12 @@ void make_container_set(Command& command) {
   command.positional("NAME", "name of the container", options->name, Names::containers);
   add_container_spec_options(command, *options);
   command.flag("--no-nics", "take all network interfaces away", options->no_nics);
+  command.flag("--no-mounts", "take all mounts away", options->parts.no_mounts);
+  command.flag("--no-devices", "take all devices away", options->parts.no_devices);
   command.option("--remove-env", "KEY", "remove an environment variable; may be repeated", options->remove_env);
   command.option("-l,--label", "KEY=VALUE", "set a label, or remove it with KEY-; may be repeated", options->labels);
   command.tail("COMMAND", options->command);
-  command.about("Changes what is named and leaves the rest. --nic replaces all interfaces; 'none' removes a limit.");
+  command.about("Changes what is named and leaves the rest. --nic, --mount, --device, --cap-add and --cap-drop replace all of their kind; 'none' removes a limit. What a running container takes on at its next start only, its condition RestartNeeded says.");
   command.example("sovirtctl container set sodebian --memory 512M --autostart always");
   command.runs([options](Session& session) {
     const Json body = container_changes(*options);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "client/ctl/container_parts.hpp"
 #include "client/ctl/json_text.hpp"
 #include "client/ctl/nouns.hpp"
 #include "client/ctl/session.hpp"
@@ -150,6 +151,8 @@ void add_container(Command& root) {
   add_container_file(container);
   make_container_copy(container.command("copy", "make another container with the same files").alias("clone"));
   make_container_rename(container.command("rename", "give a container another name"));
+  make_container_mount(container.command("mount", "mount a directory of the host, a volume or a tmpfs in a container"));
+  make_container_unmount(container.command("unmount", "take a mount of a container away"));
   make_container_rm(container.command("rm", "delete containers and their files"));
   make_history(container.command("history", "list its revisions and who made them").example("sovirtctl container history sodebian"), "container", "containers", Names::containers);
   make_revert(container.command("revert", "bring back an earlier revision").example("sovirtctl container revert sodebian 1"), "container", "containers", Names::containers);

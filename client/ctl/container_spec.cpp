@@ -39,6 +39,7 @@ Json container_changes(const ContainerOptions& options) {
   if (options.no_nics) body["nics"] = Json::array();
   for (const std::string& nic : options.nics) body["nics"].push_back(nic_of(nic));
   if (Json env = environment(options); !env.empty()) body["env"] = std::move(env);
+  put_parts(options.parts, body);
   if (Json all = limits_of(options); !all.empty()) body["limits"] = std::move(all);
   if (!options.labels.empty()) body["labels"] = label_changes(options.labels);
   return body;
@@ -57,6 +58,7 @@ void add_container_spec_options(Command& command, ContainerOptions& options) {
   command.option("--cwd", "DIR", "working directory (default /)", options.cwd);
   command.option("--user", "UID:GID", "who the command runs as (default 0:0)", options.user);
   add_limit_options(command, options);
+  add_part_options(command, options.parts);
   command.option("--autostart", "WHEN", "start with the host: never, always or last-state (default never)", options.autostart)
       .among({"never", "always", "last-state"});
   command.option("--boot-priority", "NUMBER", "lower starts earlier, -1000 to 1000 (default 0)", options.boot_priority);

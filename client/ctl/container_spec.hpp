@@ -5,6 +5,7 @@
 
 #include "api/json.hpp"
 #include "client/ctl/command.hpp"
+#include "client/ctl/container_parts.hpp"
 #include "client/ctl/limit_options.hpp"
 
 namespace sovirt::ctl {
@@ -14,6 +15,7 @@ struct ContainerOptions : LimitOptions {
   std::string name;
   std::optional<std::string> image, hostname, isolation, cwd, user, autostart, boot_priority, boot_delay, stop_timeout;
   std::vector<std::string> nics, env, labels, remove_env, command;
+  PartOptions parts;
   bool only_new = false, start = false, no_nics = false;
 };
 

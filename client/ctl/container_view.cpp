@@ -87,6 +87,12 @@ void page_process(Page& page, const Json& container) {
   }
   page.field("reason", {text(container, "/status/reason"), Style::bad});
   page.field("autostart", text(container, "/spec/autostart") + ", priority " + text(container, "/spec/boot_priority"));
+  const std::string policy = text(container, "/spec/restart/policy");
+  if (!policy.empty() && policy != "no") {
+    const std::string most = text(container, "/spec/restart/max_retries");
+    page.field("restart", policy + (most == "0" ? "" : ", at most " + most + " times in a row"));
+  }
+  if (at(container, "/spec/security/privileged") == true) page.field("privileged", {"yes: as powerful as root on the host", Style::warn});
   page.field("stop timeout", text(container, "/spec/stop_timeout") + "s");
   std::string env;
   const Json& variables = at(container, "/spec/env");
@@ -109,6 +115,15 @@ void page_nics(Page& page, const Json& container) {
               text_column("GATEWAY", "/gateway"), {"MAC", [](const Json& n) { return Cell(text(n, "/mac")); }, 0, 6}, text_column("UP", "/up"),
               {"HOST END", [](const Json& n) { return Cell(text(n, "/host_name")); }, 0, 4}},
              rows);
+}
+
+void page_mounts(Page& page, const Json& container) {
+  const Json& mounts = at(container, "/spec/mounts");
+  if (!mounts.is_array() || mounts.empty()) return;
+  page.section("Mounts");
+  page.table({text_column("TARGET", "/target"), text_column("TYPE", "/type"), {"SOURCE", [](const Json& m) { return Cell(text(m, "/source")); }, 14},
+              text_column("READ ONLY", "/read_only")},
+             std::vector<Json>(mounts.begin(), mounts.end()));
 }
 
 void page_limits(Page& page, const Json& container) {
@@ -156,6 +171,7 @@ void make_container_show(Command& command) {
       page.title(ref_of(container), state_cell(at(container, "/status/state")));
       page_process(page, container);
       page_nics(page, container);
+      page_mounts(page, container);
       page_limits(page, container);
       page.conditions(container);
       page.origin(container);

@@ -33,6 +33,7 @@ void fill(Command& root, Globals& globals) {
   add_bridge(root);
   add_image(root);
   add_cgroup(root);
+  add_volume(root);
   add_template(root);
   add_operation(root);
   add_event(root);

@@ -10,6 +10,7 @@ void add_image(Command& root);
 void add_snapshot(Command& root);
 void add_cgroup(Command& root);
 void add_top(Command& root);
+void add_volume(Command& root);
 void add_template(Command& root);
 void add_operation(Command& root);
 void add_event(Command& root);

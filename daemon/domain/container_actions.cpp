@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "daemon/domain/containers.hpp"
+#include "daemon/domain/device_rules.hpp"
 #include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
@@ -72,10 +73,15 @@ void Containers::prepare(const Resource& container, Scratch& scratch) const {
   input.command = resolve_command(spec, scratch.rootfs.get(), container.name);
   const std::string group = container_group(container.name, container.uid);
   input.cgroups_path = kernel_.cgroups.path(group);
+  input.mounts = parts_.resolved(spec);
+  input.devices = parts_.nodes(spec);
   if (spec.isolation == Isolation::container)
     kernel_.roots.write(scratch.rootfs.get(), hosts_files(input.hostname, spec, resolver_of(spec)));
   scratch.launch_spec = {container.uid, container.name, oci_config(input).dump(), group, spec.isolation,
-                         log_path(container.uid), 1 << 20, spec.limits};
+                         log_path(container.uid), 1 << 20, spec.limits, std::nullopt};
+  const bool usual_devices = spec.devices.empty() && !spec.security.privileged;
+  if (spec.isolation == Isolation::container && !usual_devices)
+    scratch.launch_spec.devices = device_rules(spec.security.privileged, spec.devices, input.devices);
 }
 
 Action Containers::launch_action() {
@@ -167,7 +173,7 @@ void Containers::collect(const Json& args) {
 
 ActionTable Containers::actions() {
   const auto nothing = [](const Json&, Scratch&) {};
-  ActionTable table;
+  ActionTable table = parts_.actions();
   table["rootfs.create"] = {
       [this](const Json& args, Scratch&) { kernel_.roots.create(rootfs_layers(args)); },
       [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};

@@ -83,6 +83,25 @@ Json Containers::nics_status(const Entry& entry) const {
   return nics;
 }
 
+// What it will only take on when it starts again.
+Json Containers::restart_needed(const Entry& entry) const {
+  Json conditions = Json::array();
+  const auto changed = entry.resource.facts.find("changed");
+  if (!entry.runtime.alive() || changed == entry.resource.facts.end() || !entry.runtime.started_at) return conditions;
+  std::string fields;
+  Time since{};
+  for (const auto& [field, at] : changed->items()) {
+    const auto time = parse_rfc3339(at.get_ref<const std::string&>());
+    if (!time || *time <= *entry.runtime.started_at) continue;
+    fields += (fields.empty() ? "" : ", ") + field;
+    since = std::max(since, *time);
+  }
+  if (!fields.empty())
+    conditions.push_back({{"type", "RestartNeeded"}, {"status", true}, {"reason", "SpecChanged"},
+                          {"message", "takes effect at its next start: " + fields}, {"since", rfc3339(since)}});
+  return conditions;
+}
+
 Json Containers::status(const Entry& entry) const {
   const RuntimeRow& runtime = entry.runtime;
   const bool alive = runtime.alive();
@@ -105,6 +124,7 @@ Json Containers::status(const Entry& entry) const {
                           {"layers", layers_.of(entry.resource).layers},
                           {"upper", directory(entry.resource.uid) + "/upper"}}}};
   if (Json shared = show_shared(entry.resource, catalog_); !shared.empty()) status["shared_identity"] = std::move(shared);
+  if (Json conditions = restart_needed(entry); !conditions.empty()) status["conditions"] = std::move(conditions);
   if (runtime.state == "failed") status["reason"] = runtime.failure;
   return status;
 }

@@ -10,8 +10,22 @@
 namespace sovirt {
 namespace {
 
-// Fields that mean something to a running container only from its next start on.
-constexpr const char* start_fields[] = {"hostname", "isolation", "command", "env", "cwd", "user", "nics"};
+// Fields that cannot change under a running container, since what it is made of in the kernel is found by them.
+constexpr const char* start_fields[] = {"isolation", "nics"};
+// Fields that a running container takes on at its next start; until then its status says so.
+constexpr const char* next_start_fields[] = {"command", "env", "cwd", "user", "security"};
+
+const Json& field_of(const Json& spec, const char* name) {
+  static const Json absent;
+  const auto found = spec.find(name);   // written by an older version it may lack what is new
+  return found == spec.end() ? absent : *found;
+}
+
+// When each of these fields last changed: the status of one that started before says that it waits for a start.
+void note_next_start(Resource& wanted, const Json& before) {
+  for (const char* field : next_start_fields)
+    if (before.contains(field) && field_of(before, field) != field_of(wanted.spec, field)) wanted.facts["changed"][field] = rfc3339(wanted.updated_at);
+}
 
 }  // namespace
 
@@ -36,6 +50,12 @@ void Containers::complete(Resource& wanted, const Resource* before) const {
     wanted.facts["image_directory"] = image->resource.facts.at("directory");
     wanted.facts["macs"] = Json::object();
   }
+  if (before) note_next_start(wanted, before->spec);
+  for (std::size_t index = 0; index < spec.mounts.size(); ++index)
+    if (spec.mounts[index].type == MountSpec::Type::volume && !catalog_.find(Kind::volume, spec.mounts[index].source))
+      throw Error{Code::not_found, "there is no volume named " + spec.mounts[index].source}
+          .with_fields({{"/mounts/" + std::to_string(index) + "/source", "not-found", "no such volume"}})
+          .with_hint("`sovirtctl volume create` makes one");
   for (std::size_t index = 0; index < spec.nics.size(); ++index) {
     const NicSpec& nic = spec.nics[index];
     if (!nic.bridge || !catalog_.find(Kind::bridge, *nic.bridge))
@@ -61,13 +81,24 @@ std::vector<std::string> Containers::references(const Resource& container) const
     const std::string uid = catalog_.need(Kind::bridge, nic.bridge.value_or(""))->resource.uid;
     if (std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
   }
+  for (const MountSpec& mount : spec.mounts) {
+    if (mount.type != MountSpec::Type::volume) continue;
+    const std::string uid = catalog_.need(Kind::volume, mount.source)->resource.uid;
+    if (std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
+  }
   return uids;
 }
 
-// A new container must not lose its image while it is decided.
+// A new container must not lose its image or its volumes while it is decided.
 std::vector<std::string> Containers::lock_keys(const Json& spec) const {
-  if (!spec.is_object() || !spec.contains("image") || !spec.at("image").is_string()) return {};
-  return {object_ref(Kind::image, spec.at("image").get<std::string>())};
+  std::vector<std::string> keys;
+  if (!spec.is_object()) return keys;
+  if (const Json& image = field_of(spec, "image"); image.is_string()) keys.push_back(object_ref(Kind::image, image.get<std::string>()));
+  const Json& mounts = field_of(spec, "mounts");
+  for (const Json& mount : mounts.is_array() ? mounts : Json::array())
+    if (mount.is_object() && mount.value("type", Json()) == "volume" && mount.value("source", Json()).is_string())
+      keys.push_back(object_ref(Kind::volume, mount.at("source").get<std::string>()));
+  return keys;
 }
 
 // What this host cannot enforce is refused when it is asked for, not at a start some day.
@@ -86,19 +117,22 @@ void Containers::check_limits(const Resource& wanted, const Entry* before) const
 void Containers::check(const Resource& wanted, const Entry* known) const {
   if (!PacketRules::share_of_container(wanted).is_null()) packet_rules_.require("publish");
   check_limits(wanted, known);
-  const ContainerSpec asked = read_container_spec(wanted.spec);
-  bridge_services_.check(wanted, asked);
-  if (std::any_of(asked.nics.begin(), asked.nics.end(), [](const NicSpec& nic) { return nic.dhcp; })) dhcp_clients_.require();
-  if (!known) return;
+  const ContainerSpec spec = read_container_spec(wanted.spec);
+  bridge_services_.check(wanted, spec);
+  if (std::any_of(spec.nics.begin(), spec.nics.end(), [](const NicSpec& nic) { return nic.dhcp; })) dhcp_clients_.require();
+  if (!known) return parts_.check(spec, nullptr);
   const Entry& before = *known;
   std::vector<FieldError> fields;
   if (before.resource.spec.at("image") != wanted.spec.at("image"))
     fields.push_back({"/image", "immutable", "a container keeps the image it was made from"});
   const bool lives = before.runtime.alive();
   for (const char* field : start_fields)
-    if (lives && before.resource.spec.at(field) != wanted.spec.at(field))
+    if (lives && field_of(before.resource.spec, field) != field_of(wanted.spec, field))
       fields.push_back({std::string{"/"} + field, "running", "cannot change while the container runs"});
-  if (fields.empty()) return;
+  if (fields.empty()) {
+    const ContainerSpec old_spec = read_container_spec(before.resource.spec);
+    return parts_.check(spec, &old_spec);
+  }
   std::string detail = object_ref(Kind::container, wanted.name) + ": " + fields[0].pointer + " " + fields[0].detail;
   throw Error{Code::conflict, std::move(detail)}.with_fields(std::move(fields)).with_hint(
       lives ? "stop it first" : "create another container from the other image");
@@ -143,6 +177,7 @@ Plan Containers::plan_update(const Entry& before, const Resource& wanted) const 
   if (lives && from != to)
     plan.add("container.limits", {{"group", container_group(wanted.name, wanted.uid)}, {"from", from}, {"to", to}},
              "set limits of " + wanted.name);
+  if (lives) parts_.plan(plan, wanted, read_container_spec(before.resource.spec), read_container_spec(wanted.spec));
   return plan;
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
+#include "daemon/domain/live_parts.hpp"
 #include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/layers.hpp"
 
@@ -26,9 +27,9 @@ namespace sovirt {
 class Containers final : public KindRules {
  public:
   Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images,
-             PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients)
-      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), packet_rules_(packet_rules),
-        layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients) {}
+             const Volumes& volumes, PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients)
+      : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), parts_(catalog, kernel, volumes),
+        packet_rules_(packet_rules), layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients) {}
 
   Kind kind() const noexcept override { return Kind::container; }
   // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
@@ -72,6 +73,7 @@ class Containers final : public KindRules {
   Json collect_args(const Resource&) const;
   void plan_published(const Resource&, bool runs, Plan&) const;
   Json nics_status(const Entry&) const;
+  Json restart_needed(const Entry&) const;
   EntryPtr entry_of(const Json& args) const;
   std::optional<Resolver> resolver_of(const ContainerSpec&) const;
   Action launch_action();
@@ -83,6 +85,7 @@ class Containers final : public KindRules {
   const Places& places_;
   Exits& exits_;
   Images& images_;
+  LiveParts parts_;
   std::function<void(std::string_view)> mount_ends_;
   PacketRules& packet_rules_;
   Layers& layers_;

@@ -26,13 +26,13 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       dhcp_clients_(catalog_, kernel_.helpers, kernel_.network), bridges_(catalog_, kernel_, packet_rules_, bridge_services_, dhcp_clients_),
       cgroups_(catalog_, kernel_),
       images_(catalog_, kernel_, places_, executor_, locks_, operations_),
-      layers_(catalog_, kernel_, places_),
-      containers_(catalog_, kernel_, places_, exits_, images_, packet_rules_, layers_, bridge_services_, dhcp_clients_),
+      layers_(catalog_, kernel_, places_), volumes_(catalog_, kernel_, places_),
+      containers_(catalog_, kernel_, places_, exits_, images_, volumes_, packet_rules_, layers_, bridge_services_, dhcp_clients_),
       files_(catalog_, locks_, kernel_, places_),
-      kinds_({&bridges_, &images_, &cgroups_, &containers_}),
+      kinds_({&bridges_, &images_, &cgroups_, &volumes_, &containers_}),
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),
       terminals_(catalog_, kernel_, containers_), inside_(catalog_, kernel_, files_),
-      lifecycle_(catalog_, executor_, locks_, containers_, kernel_, places_),
+      lifecycle_(catalog_, executor_, locks_, containers_, restarts_, kernel_, places_),
       copies_({catalog_, executor_, locks_, operations_, containers_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_),
@@ -65,6 +65,15 @@ void HostService::start() {
   dhcp_clients_.collect_orphans();
   commits_ = listeners_.add([this] { refresh_services(); });
   expire_old();
+  const Actor policy{0, ::getpid(), "restart-policy"};
+  restarts_.start([this, policy](const std::string& uid, const Aftermath& aftermath) {
+    try {
+      lifecycle_.start_again(uid, aftermath, policy);
+    } catch (const std::exception& error) {
+      log_.error("cannot start a container again", {{"uid", uid}, {"detail", error.what()}});
+    }
+  });
+  if (!new_boot) lifecycle_.resume_restarts(policy);
   restore_.start(new_boot);
   guarded_.start();
   for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) show_deadline(bridge->resource.name);
@@ -74,6 +83,7 @@ void HostService::stop() {
   guarded_.stop();
   commits_.reset();
   restore_.stop();
+  restarts_.stop();
   reconciler_.stop();
 }
 
@@ -95,7 +105,7 @@ Json HostService::observe(const Entry& entry) {
 
 Json HostService::status(const Entry& entry) {
   Json status = observe(entry);
-  Json conditions = Json::array();
+  Json conditions = status.contains("conditions") ? std::move(status["conditions"]) : Json::array();
   for (const Condition& c : catalog_.conditions(entry.resource.uid)) {
     conditions.push_back({{"type", c.type}, {"status", c.status}, {"reason", c.reason}, {"message", c.message}, {"since", rfc3339(c.since)}});
     if (c.type == "Drifted" && c.status && status.at("state") == "ready") status["state"] = "drifted";
@@ -151,6 +161,16 @@ void HostService::kill(std::string_view name, int signal, const ChangeContext&) 
   if (!entry->runtime.alive())
     throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint("start it first");
   kernel_.launcher.signal(entry->resource.uid, signal);
+}
+
+void HostService::checkpoint(std::string_view name) {
+  const EntryPtr entry = catalog_.need(Kind::container, name);
+  if (!entry->runtime.alive())
+    throw Error{Code::conflict, object_ref(Kind::container, name) + " is " + entry->runtime.state}.with_hint("start it first");
+  const std::string obstacle = kernel_.live.checkpoint_obstacle();
+  throw Error{Code::unsupported, "no checkpoint of " + object_ref(Kind::container, name) + ": " +
+                                     (obstacle.empty() ? "sovirt drives CRIU on no kernel yet, though `criu check` passes" : obstacle)}
+      .with_hint("freeze keeps its processes in memory, a snapshot its files on disk");
 }
 
 ExecResult HostService::exec(std::string_view name, const ExecRequest& request, const ChangeContext&) {

@@ -6,6 +6,7 @@
 #include "daemon/domain/bridges.hpp"
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/confirmations.hpp"
+#include "daemon/domain/checkpoints.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/cgroups.hpp"
 #include "daemon/domain/containers.hpp"
@@ -31,7 +32,7 @@
 namespace sovirt {
 
 // The whole domain put together. Made from ports and a store; owns no thread before start().
-class HostService final : public Service, private Confirmations {
+class HostService final : public Service, private Confirmations, private Checkpoints {
  public:
   HostService(const KernelPorts&, Store&, Log&, Places);
   ~HostService() override;
@@ -59,6 +60,7 @@ class HostService final : public Service, private Confirmations {
   ContainerFiles& files() override { return files_; }
   ContainerCopies& copies() override { return copies_; }
   CgroupCalls& cgroups() override { return host_cgroups_; }
+  Checkpoints& checkpoints() override { return *this; }
 
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
@@ -86,6 +88,7 @@ class HostService final : public Service, private Confirmations {
   std::vector<AuditRow> audit_rows(std::size_t most) override;
 
  private:
+  void checkpoint(std::string_view container) override;
   using Fill = std::function<void(const Entry* before, Resource& wanted)>;
   ChangeResult write(Kind, std::string_view name, const ChangeContext&, const Fill&);
   ChangeResult change(const EntryPtr& before, Resource wanted, const ChangeContext&);
@@ -121,12 +124,14 @@ class HostService final : public Service, private Confirmations {
   Cgroups cgroups_;
   Images images_;
   Layers layers_;
+  Volumes volumes_;
   Containers containers_;
   FileSessions files_;
   Kinds kinds_;
   HostCgroups host_cgroups_;
   HostTerminals terminals_;
   HostInside inside_;
+  Restarts restarts_;
   Lifecycle lifecycle_;
   Copies copies_;
   Reconciler reconciler_;

@@ -10,6 +10,7 @@
 #include "daemon/domain/ports/image_builder.hpp"
 #include "daemon/domain/ports/launcher.hpp"
 #include "daemon/domain/ports/layer_files.hpp"
+#include "daemon/domain/ports/live_changes.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
 #include "daemon/domain/ports/packet_filter.hpp"
 #include "daemon/domain/ports/root_filesystems.hpp"
@@ -32,6 +33,7 @@ struct KernelPorts {
   LayerFiles& layers;
   Helpers& helpers;
   Uplinks& uplinks;
+  LiveChanges& live;
 };
 
 struct Places {

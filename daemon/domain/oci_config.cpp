@@ -1,5 +1,8 @@
 #include "daemon/domain/oci_config.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 namespace sovirt {
@@ -8,11 +11,53 @@ namespace {
 // What a system container's root may do. Left out is what would reach the host's kernel itself: modules, raw memory
 // and ports, the clock, wake-ups, security modules and the kernel's log; and what only looks at the host.
 constexpr const char* container_capabilities[] = {
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE",
-    "CAP_AUDIT_WRITE", "CAP_SETFCAP"};
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_CHROOT", "SYS_PTRACE", "SYS_ADMIN",
+    "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "SETFCAP"};
+
+// By number, which is the order in which they are printed everywhere.
+std::vector<std::string> capabilities(const SecuritySpec& security) {
+  const auto has = [](const std::vector<std::string>& list, const char* name) { return std::find(list.begin(), list.end(), name) != list.end(); };
+  std::set<int> numbers;
+  const auto& all = capability_names();
+  if (security.privileged || has(security.add, "ALL"))
+    for (std::size_t i = 0; i < all.size(); ++i) numbers.insert(static_cast<int>(i));
+  else
+    for (const char* name : container_capabilities) numbers.insert(capability_number(name));
+  if (has(security.drop, "ALL")) numbers.clear();
+  for (const std::string& name : security.add)
+    if (name != "ALL") numbers.insert(capability_number(name));
+  for (const std::string& name : security.drop) numbers.erase(capability_number(name));
+  std::vector<std::string> names;
+  for (const int number : numbers) names.push_back("CAP_" + all[static_cast<std::size_t>(number)]);
+  return names;
+}
+
+// Calls that reach past what namespaces and capabilities hold apart: the kernel itself (modules, kexec, raw ports), its
+// clock and swap, key rings and file handles, which no namespace divides, and interfaces where most of its holes were.
+// `unlocked_by`: the capability that says it is meant to be used. Everything else a system container may need.
+struct RefusedCall { const char* name; const char* unlocked_by; };
+constexpr RefusedCall refused_calls[] = {
+    {"acct", "SYS_PACCT"}, {"add_key", nullptr}, {"bpf", "BPF"}, {"clock_adjtime", "SYS_TIME"}, {"clock_adjtime64", "SYS_TIME"},
+    {"clock_settime", "SYS_TIME"}, {"clock_settime64", "SYS_TIME"}, {"create_module", "SYS_MODULE"}, {"delete_module", "SYS_MODULE"},
+    {"finit_module", "SYS_MODULE"}, {"get_kernel_syms", nullptr}, {"init_module", "SYS_MODULE"}, {"io_uring_enter", nullptr},
+    {"io_uring_register", nullptr}, {"io_uring_setup", nullptr}, {"ioperm", "SYS_RAWIO"}, {"iopl", "SYS_RAWIO"},
+    {"kexec_file_load", nullptr}, {"kexec_load", nullptr}, {"keyctl", nullptr}, {"lookup_dcookie", nullptr}, {"nfsservctl", nullptr},
+    {"open_by_handle_at", nullptr}, {"perf_event_open", "PERFMON"}, {"query_module", nullptr}, {"quotactl", nullptr},
+    {"quotactl_fd", nullptr}, {"request_key", nullptr}, {"settimeofday", "SYS_TIME"}, {"stime", "SYS_TIME"}, {"swapoff", nullptr},
+    {"swapon", nullptr}, {"_sysctl", nullptr}, {"sysfs", nullptr}, {"uselib", nullptr}, {"userfaultfd", nullptr}, {"ustat", nullptr},
+    {"vm86", nullptr}, {"vm86old", nullptr}};
+
+Json seccomp(const std::vector<std::string>& granted) {
+  Json names = Json::array();
+  for (const RefusedCall& call : refused_calls) {
+    const bool unlocked = call.unlocked_by && std::find(granted.begin(), granted.end(), std::string{"CAP_"} + call.unlocked_by) != granted.end();
+    if (!unlocked) names.push_back(call.name);
+  }
+  Json rules = Json::array();
+  rules.push_back({{"names", std::move(names)}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 1}});
+  return {{"defaultAction", "SCMP_ACT_ALLOW"}, {"syscalls", std::move(rules)}};
+}
 
 Json env_list(const ContainerSpec& spec, bool is_container) {
   std::map<std::string, std::string> env{
@@ -32,11 +77,10 @@ Json process(const OciInput& input, bool is_container) {
                {"args", input.command},
                {"env", env_list(spec, is_container)},
                {"cwd", spec.cwd},
-               {"noNewPrivileges", false}};
+               {"noNewPrivileges", spec.security.no_new_privileges}};
   if (!is_container) return process;   // a chroot has all of the host's: it isolates files only
-  process["capabilities"] = {{"bounding", container_capabilities},
-                             {"effective", container_capabilities},
-                             {"permitted", container_capabilities}};
+  const auto granted = capabilities(spec.security);
+  process["capabilities"] = {{"bounding", granted}, {"effective", granted}, {"permitted", granted}};
   process["rlimits"] = Json::array({{{"type", "RLIMIT_NOFILE"}, {"soft", 1024u}, {"hard", 524288u}}});
   return process;
 }
@@ -57,6 +101,30 @@ Json container_mounts() {
       mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
       mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "rw"}),
   });
+}
+
+// What a privileged container may do to devices it does through /sys.
+void open_sys(Json& mounts) {
+  for (Json& one : mounts)
+    if (one.at("destination") == "/sys") one["options"] = {"nosuid", "noexec", "nodev", "rw"};
+}
+
+Json spec_mount(const MountSpec& spec) {
+  if (spec.type == MountSpec::Type::tmpfs) {
+    std::vector<std::string> options{"nosuid", "nodev", "mode=1777", spec.read_only ? "ro" : "rw"};
+    if (spec.size != 0) options.push_back("size=" + std::to_string(spec.size));
+    return mount(spec.target.c_str(), "tmpfs", "sovirt-tmpfs", std::move(options));
+  }
+  return mount(spec.target.c_str(), "none", spec.source.c_str(),
+               {spec.recursive ? "rbind" : "bind", std::string{spec.recursive ? "r" : ""} + propagation_text(spec.propagation), spec.read_only ? "ro" : "rw"});
+}
+
+Json spec_devices(const std::vector<DeviceNode>& nodes) {
+  Json list = Json::array();
+  for (const DeviceNode& node : nodes)
+    list.push_back({{"path", node.path}, {"type", node.type}, {"major", node.major}, {"minor", node.minor}, {"fileMode", node.mode},
+                    {"uid", node.uid}, {"gid", node.gid}});
+  return list;
 }
 
 Json chroot_mounts() {
@@ -80,6 +148,10 @@ Json linux_part(const OciInput& input, bool is_container) {
     return part;
   }
   part["namespaces"] = namespaces({"pid", "network", "ipc", "uts", "mount", "cgroup"});
+  if (!input.devices.empty()) part["devices"] = spec_devices(input.devices);
+  const SecuritySpec& security = input.spec->security;
+  if (security.seccomp && !security.privileged) part["seccomp"] = seccomp(capabilities(security));
+  if (security.privileged) return part;
   part["maskedPaths"] = {"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
                          "/proc/acpi", "/proc/scsi", "/sys/firmware"};
   part["readonlyPaths"] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"};
@@ -90,11 +162,14 @@ Json linux_part(const OciInput& input, bool is_container) {
 
 Json oci_config(const OciInput& input) {
   const bool is_container = input.spec->isolation == Isolation::container;
+  Json mounts = is_container ? container_mounts() : chroot_mounts();
+  if (input.spec->security.privileged) open_sys(mounts);
+  for (const MountSpec& one : input.mounts) mounts.push_back(spec_mount(one));
   Json config{{"ociVersion", "1.1.0"},
               {"process", process(input, is_container)},
               // The root comes as a mount of its own over the control socket; other runtimes are given it here.
               {"root", {{"path", "rootfs"}, {"readonly", false}}},
-              {"mounts", is_container ? container_mounts() : chroot_mounts()},
+              {"mounts", std::move(mounts)},
               {"linux", linux_part(input, is_container)},
               {"annotations",
                {{"org.sovirt.name", input.name},

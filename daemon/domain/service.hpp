@@ -18,6 +18,7 @@
 
 namespace sovirt {
 
+class Checkpoints;
 class ContainerFiles;
 class CgroupCalls;
 
@@ -89,6 +90,7 @@ class Service {
   virtual ContainerFiles& files() = 0;
   virtual ContainerCopies& copies() = 0;   // container_copies.hpp
   virtual CgroupCalls& cgroups() = 0;
+  virtual Checkpoints& checkpoints() = 0;
 
   // Path of an empty file that the server fills with the body of PUT /v1/images/{name}/content, then hands over.
   virtual std::string begin_upload(std::string_view image) = 0;

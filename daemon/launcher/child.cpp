@@ -57,9 +57,10 @@ void run_init(const InitInput& input) noexcept {
   // Only now is it in its cgroups, whichever way it got there: this namespace is rooted in where it is.
   if (plan.namespaces & CLONE_NEWCGROUP) report.must(::unshare(CLONE_NEWCGROUP) == 0, "unshare", "cgroup namespace");
   const Root root{plan, report};
+  root.open_shared_sources();
   root.enter(input.rootfs);
   root.mount_early();
-  if (plan.own_dev) make_devices(report, root);
+  if (plan.own_dev) make_devices(report, root, plan.devices);
   root.protect(false);
   const bool runs = !plan.process.args.empty();
   const int terminal = runs ? open_stdio(report, plan) : -1;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
+#include <cstring>
 
 namespace sovirt::launch::child {
 namespace {
@@ -23,9 +25,21 @@ constexpr Link links[] = {{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/se
                           {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
                           {"/dev/ptmx", "pts/ptmx"}};
 
+void make_device(const Reporter& report, const DevicePlan& device) noexcept {
+  const char* path = device.path.c_str();
+  char folder[PATH_MAX];
+  const std::size_t length = static_cast<std::size_t>(std::strrchr(path, '/') - path);
+  if (length >= sizeof folder) report.fail(ENAMETOOLONG, "mknod", path);
+  std::memcpy(folder, path, length);
+  folder[length] = '\0';
+  if (length > 0) make_target(report, folder, true);
+  report.must(::mknod(path, device.kind | 0600, device.number) == 0 || errno == EEXIST, "mknod", path);
+  report.must(::chown(path, device.uid, device.gid) == 0 && ::chmod(path, device.mode) == 0, "device", path);
+}
+
 }  // namespace
 
-void make_devices(const Reporter& report, const Root& root) noexcept {
+void make_devices(const Reporter& report, const Root& root, const std::vector<DevicePlan>& more) noexcept {
   const mode_t before = ::umask(0);
   for (const Node& node : nodes) {
     if (::mknod(node.path, S_IFCHR | 0666, makedev(node.major, node.minor)) == 0 || errno == EEXIST) continue;
@@ -33,6 +47,7 @@ void make_devices(const Reporter& report, const Root& root) noexcept {
     report.must(errno == EPERM, "mknod", node.path);
     root.bind_from_host(node.path, node.path, 0, false);
   }
+  for (const DevicePlan& device : more) make_device(report, device);
   for (const Link& link : links)
     report.must(::symlink(link.to, link.path) == 0 || errno == EEXIST, "symlink", link.path);
   ::umask(before);

@@ -6,7 +6,7 @@
 namespace sovirt::launch::child {
 
 // The nodes and links every Linux container has in /dev. Source: OCI config-linux.md "Default Devices".
-void make_devices(const Reporter&, const Root&) noexcept;
+void make_devices(const Reporter&, const Root&, const std::vector<DevicePlan>& more) noexcept;
 
 // A terminal of the container's own devpts (of the host's for a chroot), its master handed to the monitor.
 // Gives the terminal's descriptor; of a container it is at /dev/console.

@@ -83,6 +83,29 @@ void make_target(const Reporter& report, const char* path, bool folder) noexcept
   ::close(file);
 }
 
+void Root::open_shared_sources() const noexcept {
+  for (std::size_t i = 0; i < plan_.mounts.size(); ++i) {
+    const MountPlan& mount = plan_.mounts[i];
+    if (!mount.bind || mount.propagation == 0) continue;
+    const char* source = mount.source.c_str();
+    if (i >= most_sources) report_.fail(E2BIG, "bind: source", source);
+    const int tree = clone_tree(AT_FDCWD, source, mount.recursive ? AT_RECURSIVE : 0u);
+    report_.must(tree >= 0, "bind: source", source);
+    mount_attr wanted{};
+    wanted.propagation = mount.propagation;
+    const unsigned flags = AT_EMPTY_PATH | (mount.recursive ? AT_RECURSIVE : 0u);
+    report_.must(::mount_setattr(tree, "", flags, &wanted, sizeof wanted) == 0, "bind: propagation", source);
+    report_.must(set_attributes(tree, attributes(mount.flags), mount.recursive), "bind: mount_setattr", source);
+    sources_[i] = tree + 1;
+  }
+}
+
+void Root::attach_source(const MountPlan& mount, int tree) const noexcept {
+  const char* target = mount.target.c_str();
+  make_target(report_, target, is_folder(tree));
+  report_.must(attach(tree, target), "bind", target);
+}
+
 void Root::enter(int rootfs) const noexcept {
   mount_attr isolated{};
   isolated.propagation = MS_PRIVATE;
@@ -153,6 +176,8 @@ void Root::mount_cgroups(const MountPlan& mount, const char* at) const noexcept 
 
 void Root::mount_one(const MountPlan& mount) const noexcept {
   const char* target = mount.target.c_str();
+  const std::size_t index = static_cast<std::size_t>(&mount - plan_.mounts.data());
+  if (index < most_sources && sources_[index] > 0) return attach_source(mount, sources_[index] - 1);
   if (mount.bind) return bind_from_host(mount.source.c_str(), target, mount.flags, mount.recursive);
   if (mount.type == "cgroup") return mount_cgroups(mount, target);
   make_target(report_, target, true);

@@ -162,6 +162,7 @@ void Monitor::on_connection(std::list<unique_fd>::iterator at) {
     return;
   }
   if (request->type == Type::console_watch) return console_->watch(std::move(socket));
+  if (Chores::known(request->type)) return chores_.start(std::move(socket), *request, init_pidfd_.get(), chroot_ ? CLONE_NEWNS : namespaces_);
   if (request->type == Type::status || request->type == Type::subscribe)
     send_message(socket.get(), Type::launched, processes_);
   if (request->type == Type::subscribe) subscribers_.push_back(std::move(socket));
@@ -186,6 +187,7 @@ void Monitor::fail(const Failure& failure) noexcept {
 void Monitor::finish(const Ended& ended) noexcept {
   group_->kill_all();
   executions_->finish();
+  chores_.finish();
   console_->read_last();
   try {
     files_->write_exit(ended);

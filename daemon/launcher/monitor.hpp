@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/launcher/chores.hpp"
 #include "daemon/launcher/console.hpp"
 #include "daemon/launcher/event_loop.hpp"
 #include "daemon/launcher/executions.hpp"
@@ -38,6 +39,7 @@ class Monitor {
   std::vector<unique_fd> shelter_;      // cgroup.procs of the monitors' group, until we are in it
   std::optional<Group> group_;
   std::optional<Executions> executions_;
+  Chores chores_{loop_};
   std::optional<MonitorFiles> files_;
   std::optional<Console> console_;
   std::list<unique_fd> connections_, subscribers_;

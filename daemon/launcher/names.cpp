@@ -37,7 +37,7 @@ constexpr Word options[] = {
     {"ro", MS_RDONLY}, {"rw", 0}, {"nosuid", MS_NOSUID}, {"suid", 0}, {"nodev", MS_NODEV}, {"dev", 0},
     {"noexec", MS_NOEXEC}, {"exec", 0}, {"sync", MS_SYNCHRONOUS}, {"async", 0}, {"noatime", MS_NOATIME},
     {"nodiratime", MS_NODIRATIME}, {"relatime", MS_RELATIME}, {"strictatime", MS_STRICTATIME},
-    {"private", 0}, {"rprivate", 0}, {"bind", 0}, {"rbind", 0}};
+    {"private", 0}, {"rprivate", 0}, {"slave", 0}, {"rslave", 0}, {"shared", 0}, {"rshared", 0}, {"bind", 0}, {"rbind", 0}};
 
 template <std::size_t N>
 const Word* find(const Word (&words)[N], std::string_view text) noexcept {

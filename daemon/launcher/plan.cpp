@@ -2,12 +2,15 @@
 
 #include <linux/sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "daemon/base/error.hpp"
 #include "daemon/launcher/names.hpp"
+#include "daemon/launcher/seccomp.hpp"
 
 namespace sovirt::launch {
 namespace {
@@ -108,6 +111,7 @@ ProcessPlan process_from(const Json& object) {
   process.columns = static_cast<unsigned short>(number(member(size, "width"), 80));
   process.capabilities = read_capabilities(member(object, "capabilities"));
   process.limits = read_limits(member(object, "rlimits"));
+  process.seccomp = compile_seccomp(member(object, "org.sovirt.seccomp"));
   return process;
 }
 
@@ -120,6 +124,8 @@ MountPlan mount_from(const Json& object) {
   for (const std::string& option : texts(member(object, "options"))) {
     const auto known = mount_option(option);
     if (option == "bind" || option == "rbind") mount.bind = true, mount.recursive = option == "rbind";
+    else if (option == "slave" || option == "rslave") mount.propagation = MS_SLAVE;
+    else if (option == "shared" || option == "rshared") mount.propagation = MS_SHARED;
     else if (known) mount.flags |= *known;
     else mount.data += (mount.data.empty() ? "" : ",") + option;
   }
@@ -140,6 +146,25 @@ void mark_late_mounts(Plan& plan) {
     mount.late = plan.waits_for_network && (below || mount.type == "sysfs");
     if (mount.late) late.push_back(mount.target);
   }
+}
+
+std::vector<DevicePlan> read_devices(const Json& array) {
+  std::vector<DevicePlan> devices;
+  if (!array.is_array()) return devices;
+  for (const Json& one : array) {
+    DevicePlan device;
+    const std::string type = text(member(one, "type"));
+    device.path = text(member(one, "path"));
+    if (!device.path.starts_with('/')) throw Error{Code::invalid, "config.json: a device's path is not absolute"};
+    if (type != "c" && type != "b" && type != "u") throw Error{Code::invalid, "config.json: no such type of device: " + type};
+    device.kind = type == "b" ? S_IFBLK : S_IFCHR;
+    device.number = makedev(static_cast<unsigned>(number(member(one, "major"))), static_cast<unsigned>(number(member(one, "minor"))));
+    device.mode = static_cast<mode_t>(number(member(one, "fileMode"), 0600)) & 0777;
+    device.uid = static_cast<uid_t>(number(member(one, "uid")));
+    device.gid = static_cast<gid_t>(number(member(one, "gid")));
+    devices.push_back(std::move(device));
+  }
+  return devices;
 }
 
 std::vector<IdMap> read_id_map(const Json& array) {
@@ -193,6 +218,7 @@ Plan read_plan(std::string_view config_json, const CgroupView& cgroups) {
   plan.chroot = text(member(member(config, "annotations"), "org.sovirt.isolation")) == "chroot";
   plan.hostname = text(member(config, "hostname"));
   plan.process = process_from(member(config, "process"));
+  plan.process.seccomp = compile_seccomp(member(linux, "seccomp"));
   read_namespaces(member(linux, "namespaces"), plan);
   plan.uid_map = read_id_map(member(linux, "uidMappings"));
   plan.gid_map = read_id_map(member(linux, "gidMappings"));
@@ -200,6 +226,7 @@ Plan read_plan(std::string_view config_json, const CgroupView& cgroups) {
   if (const Json& mounts = member(config, "mounts"); mounts.is_array())
     for (const Json& one : mounts) plan.mounts.push_back(mount_from(one));
   mark_late_mounts(plan);
+  plan.devices = read_devices(member(linux, "devices"));
   plan.masked = texts(member(linux, "maskedPaths"));
   plan.readonly = texts(member(linux, "readonlyPaths"));
   return plan;

@@ -1,4 +1,5 @@
 #pragma once
+#include <linux/filter.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -52,13 +53,23 @@ struct ProcessPlan {
   unsigned short rows = 24, columns = 80;
   Capabilities capabilities;
   std::vector<ResourceLimit> limits;
+  std::vector<sock_filter> seccomp;
 };
 
 struct MountPlan {
   std::string source, target, type, data;
   unsigned long flags = 0;               // MS_* of mount(2)
   bool bind = false, recursive = false;
+  unsigned long propagation = 0;         // MS_SLAVE or MS_SHARED of a bind mount; 0: private
   bool late = false;                     // needs the network namespace, or lies below what does
+};
+
+struct DevicePlan {
+  std::string path;
+  mode_t kind = 0, mode = 0600;          // S_IFCHR or S_IFBLK
+  dev_t number = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
 };
 
 struct IdMap { std::uint32_t inside = 0, outside = 0, size = 0; };
@@ -70,6 +81,7 @@ struct Plan {
   std::vector<IdMap> uid_map, gid_map;   // with CLONE_NEWUSER
   std::string hostname;
   std::vector<MountPlan> mounts;
+  std::vector<DevicePlan> devices;       // beside the usual ones
   std::vector<std::string> masked, readonly;
   bool own_dev = false;                  // a tmpfs at /dev, to be filled with the default devices
   CgroupView cgroups;

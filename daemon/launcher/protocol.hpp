@@ -45,6 +45,11 @@ enum class Type : std::uint8_t {
   watching,      // Watching; descriptor: the master of the console's pty, to be written to only
   output,        // Output and the bytes after it. Where its offset is beyond the end of the one before, some were left
                  // out for a reader too slow: they are in the log
+  // anybody -> monitor.sock
+  mount = 45,    // MountRequest; descriptor: a detached mount. This and the next two are answered by `done` or `failed`
+  unmount,       // MountRequest
+  set_hostname,  // HostnameRequest
+  done,
   // monitor -> agent
   clone_init = 40,  // descriptors: config.json, rootfs, channel[, v2 directory]
   clone_exec,       // CloneExec; descriptors: process.json, pidfd of init, channel[, stdin, stdout, stderr][, v2 directory]
@@ -69,6 +74,12 @@ struct Processes { Process init, monitor; };
 struct Failure { std::int32_t error; char stage[32]; char object[220]; };
 struct Ended { std::int32_t code, signal; std::int64_t at_us; };  // -1: not so
 struct CloneExec { std::uint64_t namespaces; std::uint8_t has_v2; };
+struct MountRequest {
+  std::uint8_t is_folder, is_tmpfs, reserved[6];
+  std::uint64_t device, inode;   // of unmount: what a bind mount shows; 0: not known any more
+  char target[1024];
+};
+struct HostnameRequest { char name[72]; };
 struct Cloned { std::int32_t pid; std::int32_t reserved; std::uint64_t namespaces; };
 struct Signal { std::int32_t number; };
 struct Watching { std::uint64_t offset; };   // of the whole log, where `output` begins
@@ -96,6 +107,8 @@ std::optional<Received> receive_message(int socket, int timeout_ms);
 
 // What follows the header of a message that was read as bytes; empty where it is of another type.
 std::string_view body_of(std::string_view message, Type) noexcept;
+// The source by which a tmpfs of a container's spec is told from others.
+inline constexpr const char* tmpfs_source = "sovirt-tmpfs";
 
 struct SocketPair { unique_fd one, other; };
 SocketPair socket_pair();

@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include "api/reader.hpp"
+#include "daemon/domain/checkpoints.hpp"
 #include "daemon/server/handling.hpp"
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/routes.hpp"
@@ -58,6 +59,12 @@ Reply kill(const Call& call) {
   return empty_reply();
 }
 
+Reply checkpoint(const Call& call) {
+  read_change(call, Kind::container);
+  call.service.checkpoints().checkpoint(name_of(call));
+  return empty_reply();
+}
+
 Reply exec(const Call& call) {
   const auto context = read_change(call, Kind::container);
   const auto request = read_exec_request(read_body(call));
@@ -97,6 +104,8 @@ void add_container_routes(Router& router) {
   change("PUT", "/state", BodyKind::json, "Start, stop, freeze or thaw", "StateRequest", true, {200, "Container", "it is in that state"}, set_state);
   change("POST", "/actions/restart", BodyKind::optional_json, "Stop, then start", "RestartRequest", true, {200, "Container", "it runs again"}, restart);
   change("POST", "/actions/kill", BodyKind::optional_json, "Send a signal to its init", "KillRequest", false, {204, "", "sent"}, kill);
+  change("POST", "/actions/checkpoint", BodyKind::optional_json, "Write the state of its processes to disk, where CRIU can (501 with its reason)", "Empty", false,
+         {204, "", "written"}, checkpoint);
   change("POST", "/exec", BodyKind::json, "Run a command in it and wait for its end", "ExecRequest", false, {200, "ExecResult", "it has ended"}, exec);
   router.add({.method = "GET", .pattern = one + "/log", .access = Access::read_private, .summary = "What its console showed",
               .query = {{"since", "integer", "offset in bytes; X-Sovirt-Log-End of an answer is where the next begins"},

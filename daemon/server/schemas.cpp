@@ -112,9 +112,22 @@ const std::vector<Schema>& table() {
         {"pressure", "object", "PSI; null where this host has none"},
         {"window", "integer", "nanoseconds between the two looks"}, {"rates", "object", "with window: cpus and throttled in CPUs, the others a second"}}},
       {"StatsList", {{"!at", "time"}, {"!items", "[object]"}}},
+      {"Mount",
+       {{"type", "bind|tmpfs|volume"}, {"source", "string?", "bind: a path of the host; volume: its name"}, {"!target", "string"},
+        {"read_only", "boolean"}, {"recursive", "boolean"}, {"propagation", "private|slave|shared"}, {"size", "integer", "tmpfs: bytes"}}},
+      {"Device",
+       {{"!path", "string", "below /dev"}, {"source", "string", "on the host; path when absent"}, {"access", "string", "of r, w, m"},
+        {"mode", "string?", "octal"}, {"uid", "integer?"}, {"gid", "integer?"}}},
+      {"Security",
+       {{"privileged", "boolean"}, {"capabilities", "object", "add [string], drop [string]"}, {"seccomp", "default|unconfined"},
+        {"no_new_privileges", "boolean"}}},
+      {"Restart", {{"policy", "no|on-failure|always"}, {"max_retries", "integer", "in a row; 0: without limit"}}},
+      {"VolumeSpec", {}},
+      {"VolumeStatus", {{"state", "ready|missing"}, {"path", "string"}, {"used_by", "[string]"}, {"conditions", "[Condition]"}}},
       {"ContainerSpec",
        {{"!image", "string"}, {"hostname", "string?"}, {"isolation", "container|chroot"}, {"command", "[string]?", "null: the image's init"},
-        {"env", "{string}"}, {"cwd", "string"}, {"user", "string", "UID:GID"}, {"nics", "[Nic]"}, {"limits", "Limits"},
+        {"env", "{string}"}, {"cwd", "string"}, {"user", "string", "UID:GID"}, {"nics", "[Nic]"}, {"mounts", "[Mount]"}, {"devices", "[Device]"}, {"limits", "Limits"},
+        {"security", "Security"}, {"restart", "Restart"},
         {"autostart", "never|always|last-state"}, {"boot_priority", "integer"}, {"boot_delay", "integer", "seconds"},
         {"stop_timeout", "integer", "seconds"}}},
       {"ContainerStatus",
@@ -209,7 +222,7 @@ void add_list(Json& schemas, const std::string& item) {
 Json write_schemas() {
   Json schemas = Json::object();
   for (const auto& schema : table()) schemas[std::string{schema.name}] = write_fields(schema);
-  for (const std::string kind : {"Bridge", "Container", "Image", "Cgroup"}) {
+  for (const std::string kind : {"Bridge", "Container", "Image", "Cgroup", "Volume"}) {
     add_kind(schemas, kind);
     add_list(schemas, kind);
   }

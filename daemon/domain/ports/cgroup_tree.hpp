@@ -17,6 +17,15 @@ struct CgroupController {
   bool used = false;      // by sovirt
 };
 
+// What a group may do with device nodes. type: 'c' or 'b'; nullopt: any number; access of r, w and m.
+struct DeviceRule {
+  char type = 'c';
+  std::optional<std::uint32_t> major, minor;
+  std::string access;
+  bool asked = false;     // by a spec: an error where the host itself may not; otherwise it is left out there
+  bool operator==(const DeviceRule&) const = default;
+};
+
 struct CgroupUsage {      // nullopt: this host does not account it
   std::optional<std::uint64_t> cpu_ns;
   std::optional<std::uint64_t> memory_bytes, memory_max_bytes;
@@ -49,6 +58,9 @@ class CgroupTree {
   virtual void kill(std::string_view group) = 0;                      // SIGKILL to all, until none is left; at most 10 s
   virtual CgroupUsage usage(std::string_view group) = 0;
   virtual void set_limits(std::string_view group, const LimitsSpec&) = 0;  // a limit this host lacks: Error{unsupported}
+  // These and no others; none: all that the host may. A host without any way to do it: nothing is done, unless a rule
+  // is asked for (Error{unsupported}).
+  virtual void set_devices(std::string_view group, const std::vector<DeviceRule>&) = 0;
   virtual std::string path(std::string_view group) = 0;               // below the mount, "/sovirt-ab12cd34/web.x"; for status
   // Can a process be placed by clone3 alone (pure v2), or must it be written to cgroup.procs (any v1)?
   virtual bool needs_attach() = 0;

@@ -11,6 +11,7 @@
 #include "api/container.hpp"
 #include "api/timestamp.hpp"
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/domain/ports/cgroup_tree.hpp"
 
 namespace sovirt {
 
@@ -36,6 +37,7 @@ struct LaunchSpec {
   std::string log_path;            // console log
   std::uint64_t log_bytes = 1 << 20;  // kept at most twice this: FILE and FILE.1
   LimitsSpec limits;               // set on the group by begin(), before anything runs in it
+  std::optional<std::vector<DeviceRule>> devices{};  // the same; nullopt: the usual ones of a container, all of a chroot
 };
 
 struct Launched {

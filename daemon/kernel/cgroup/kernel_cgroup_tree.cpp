@@ -13,6 +13,7 @@
 #include "daemon/kernel/cgroup/cgroup_members.hpp"
 #include "daemon/kernel/cgroup/cgroup_meters.hpp"
 #include "daemon/kernel/cgroup/cgroup_roots.hpp"
+#include "daemon/kernel/cgroup/device_filter.hpp"
 #include "daemon/kernel/cgroup/freezer.hpp"
 #include "daemon/kernel/cgroup/killer.hpp"
 
@@ -61,6 +62,7 @@ class KernelCgroupTree final : public CgroupTree {
   void kill(std::string_view group) override;
   CgroupUsage usage(std::string_view group) override;
   void set_limits(std::string_view group, const LimitsSpec&) override;
+  void set_devices(std::string_view group, const std::vector<DeviceRule>&) override;
   std::string path(std::string_view group) override;
   bool needs_attach() override { return !roots_.empty() && roots_.front().version() == 1; }
 
@@ -253,6 +255,23 @@ void KernelCgroupTree::set_limits(std::string_view group, const LimitsSpec& limi
   check_group_name(group);
   if (!exists(group)) throw absent_group(group);
   GroupLimits(*shared_, group, limits).apply();
+}
+
+void KernelCgroupTree::set_devices(std::string_view group, const std::vector<DeviceRule>& rules) {
+  check_group_name(group);
+  const HierarchyRoot* root = controlling("devices");
+  const bool asked = std::any_of(rules.begin(), rules.end(), [](const DeviceRule& rule) { return rule.asked; });
+  if (!root) {
+    if (asked) throw Error{Code::unsupported, "this host has neither the devices controller nor cgroup v2: devices cannot be allowed one by one"};
+    return;
+  }
+  const unique_fd directory = present(root->group(group), group);
+  if (root->version() == 1) return set_devices_v1(directory.get(), rules);
+  try {
+    set_devices_v2(directory.get(), rules);
+  } catch (const Error& error) {
+    if (asked || error.code() != Code::unsupported) throw;
+  }
 }
 
 std::string KernelCgroupTree::path(std::string_view group) {

@@ -25,7 +25,7 @@ class ProcessLauncher final : public Launcher {
  public:
   explicit ProcessLauncher(LauncherOptions options)
       : options_(std::move(options)), run_(options_.directory, options_.boot_id), watcher_(run_) {
-    if (options_.spare) spares_ = std::make_unique<SparePool>(options_.program, options_.cgroups);
+    if (options_.spare) spares_ = std::make_unique<SparePool>(options_.program, options_.cgroups, options_.usual_devices);
   }
   ~ProcessLauncher() override;
 
@@ -44,7 +44,7 @@ class ProcessLauncher final : public Launcher {
   std::vector<ContainerProcess> describe(const std::vector<pid_t>& pids) override { return describe_processes(pids); }
 
  private:
-  struct Placed { MonitorProcess monitor; unique_fd group_v2; };
+  struct Placed { MonitorProcess monitor; unique_fd group_v2; bool usual_devices = false; };
   Placed place(const std::string& group);
   bool give_name(const Spare&, const std::string& group);
   void send_launch(int control, const LaunchSpec&, int rootfs, int group_v2);
@@ -76,6 +76,11 @@ std::unique_ptr<Launch> ProcessLauncher::begin(const LaunchSpec& spec, unique_fd
   const ContainerLaunch::Parts parts{run_, watcher_, options_.cgroups, spares_.get()};
   auto launch = std::make_unique<ContainerLaunch>(std::move(placed.monitor), spec.uid, spec.name, spec.group, parts);
   if (!spec.limits.empty()) options_.cgroups.set_limits(spec.group, spec.limits);
+  // A spare's group has the usual ones already.
+  const std::vector<DeviceRule> devices = spec.devices                               ? *spec.devices
+                                          : spec.isolation == Isolation::container ? options_.usual_devices
+                                                                                   : std::vector<DeviceRule>{};
+  if (devices != (placed.usual_devices ? options_.usual_devices : std::vector<DeviceRule>{})) options_.cgroups.set_devices(spec.group, devices);
   send_launch(launch->control(), spec, rootfs.get(), placed.group_v2.get());
   return launch;
 }
@@ -90,9 +95,9 @@ ProcessLauncher::Placed ProcessLauncher::place(const std::string& group) {
     cgroups.create(group);
   }
   CgroupPlacement placement = cgroups.placement(group);
-  if (spare) return {std::move(spare->monitor), std::move(placement.directory_v2)};
+  if (spare) return {std::move(spare->monitor), std::move(placement.directory_v2), !spare->group.empty() && !options_.usual_devices.empty()};
   MonitorProcess monitor{options_.program, cgroups, placement, false};
-  return {std::move(monitor), std::move(placement.directory_v2)};
+  return {std::move(monitor), std::move(placement.directory_v2), false};
 }
 
 // The caller may have made the group already; nothing is in it yet, so the spare's can take its place.

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/launcher.hpp"
@@ -15,6 +16,7 @@ struct LauncherOptions {
   // Keep one sovirt-launch started ahead, in a group "spare.*" that is renamed when it is used: placing a process in
   // a v1 group takes up to 10 ms. It dies with this object or its process.
   bool spare = true;
+  std::vector<DeviceRule> usual_devices{};   // of a container whose launch says nothing of them; empty: all
 };
 
 // Groups of its own in the tree: this one, with all monitors, and "spare.*".

@@ -13,8 +13,8 @@ constexpr std::string_view prefix = "spare.";
 
 }  // namespace
 
-SparePool::SparePool(std::string program, CgroupTree& cgroups)
-    : program_(std::move(program)), cgroups_(cgroups), due_(std::chrono::steady_clock::now()) {
+SparePool::SparePool(std::string program, CgroupTree& cgroups, std::vector<DeviceRule> devices)
+    : program_(std::move(program)), cgroups_(cgroups), devices_(std::move(devices)), due_(std::chrono::steady_clock::now()) {
   thread_ = std::jthread{[this](std::stop_token stop) { run(stop); }};
 }
 
@@ -59,6 +59,7 @@ Spare SparePool::make() {
   // With our pid: what an earlier daemon left may not be gone yet.
   const std::string group = std::string{prefix} + std::to_string(::getpid()) + "-" + std::to_string(++made_);
   cgroups_.create(group);
+  if (!devices_.empty()) cgroups_.set_devices(group, devices_);
   return {MonitorProcess{program_, cgroups_, cgroups_.placement(group), true}, group};
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/kernel/process/monitor_process.hpp"
@@ -19,7 +20,7 @@ struct Spare {
 // Keeps one sovirt-launch started ahead. Its thread sleeps unless the spare was taken.
 class SparePool {
  public:
-  SparePool(std::string program, CgroupTree&);
+  SparePool(std::string program, CgroupTree&, std::vector<DeviceRule> usual_devices);
   ~SparePool();
   std::optional<Spare> take();
   // A launch has ended: a new one is made when no other follows at once, so that a burst is not slowed by it.
@@ -33,6 +34,7 @@ class SparePool {
 
   std::string program_;
   CgroupTree& cgroups_;
+  std::vector<DeviceRule> devices_;   // set on a spare's group ahead of time
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<Spare> spare_;

@@ -142,6 +142,7 @@ Json exec_process(const RunDirectory& run, std::string_view uid, const ExecReque
     if (!request.env.contains(variable.substr(0, variable.find('=')))) env.push_back(variable);
   }
   process["env"] = env;
+  if (const Json& linux = config.value("linux", Json::object()); linux.contains("seccomp")) process["org.sovirt.seccomp"] = linux.at("seccomp");
   return process;
 }
 

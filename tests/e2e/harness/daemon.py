@@ -196,7 +196,7 @@ class Daemon:
     def items(self, kind):
         return self.api.get(f"/v1/{kind}?limit=1000").json["items"]
 
-    def remove_all(self, kinds=("containers", "cgroups", "bridges")):
+    def remove_all(self, kinds=("containers", "cgroups", "bridges", "volumes")):
         """Back to images only, so that the next test finds an empty host."""
         for kind in kinds:
             for item in self.items(kind):

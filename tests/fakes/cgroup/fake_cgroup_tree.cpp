@@ -64,6 +64,11 @@ void FakeCgroupTree::forget(std::string_view group) {
   std::erase_if(groups_, [&](const auto& one) { return one.first == group || one.first.starts_with(std::string{group} + "/"); });
 }
 
+std::optional<std::vector<DeviceRule>> FakeCgroupTree::devices(std::string_view group) const {
+  const std::scoped_lock lock{mutex_};
+  return find(group).devices;
+}
+
 LimitsSpec FakeCgroupTree::limits(std::string_view group) const {
   const std::scoped_lock lock{mutex_};
   return find(group).limits;
@@ -192,6 +197,12 @@ void FakeCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits
   Group& found = find(group);
   check_support(limits);
   found.limits = limits;
+}
+
+void FakeCgroupTree::set_devices(std::string_view group, const std::vector<DeviceRule>& rules) {
+  const std::scoped_lock lock{mutex_};
+  count_call();
+  find(group).devices = rules;
 }
 
 std::string FakeCgroupTree::path(std::string_view group) {

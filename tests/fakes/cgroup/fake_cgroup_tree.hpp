@@ -32,6 +32,7 @@ class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public Cgro
   void leave(pid_t pid);                                       // it has ended
   LimitsSpec limits(std::string_view group) const;
   void forget(std::string_view group);                         // somebody else removed it
+  std::optional<std::vector<DeviceRule>> devices(std::string_view group) const;   // nullopt: never set
   void set_usage(std::string_view group, CgroupUsage usage);
   std::function<void(pid_t)> on_kill;                          // told of each process that kill() ends, after the call's work
 
@@ -46,6 +47,7 @@ class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public Cgro
   void kill(std::string_view group) override;
   CgroupUsage usage(std::string_view group) override;
   void set_limits(std::string_view group, const LimitsSpec&) override;
+  void set_devices(std::string_view group, const std::vector<DeviceRule>&) override;
   std::string path(std::string_view group) override;
   bool needs_attach() override;
 
@@ -66,6 +68,7 @@ class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public Cgro
     std::set<pid_t> processes;
     bool frozen = false;
     LimitsSpec limits;
+    std::optional<std::vector<DeviceRule>> devices;
     CgroupUsage usage;
   };
   void count_call();

@@ -101,6 +101,8 @@ LaunchSpec LauncherHost::launch_spec(const std::string& uid, const std::vector<s
   input.command = command;
   input.hostname = "box-" + uid;
   input.cgroups_path = "/test/" + uid;
+  input.mounts = extra_mounts;
+  input.devices = extra_devices;
   return {uid, uid, oci_config(input).dump(), "c." + uid, spec.isolation, log_path(uid), log_bytes, limits};
 }
 

@@ -11,6 +11,7 @@
 
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/launcher.hpp"
+#include "daemon/domain/ports/live_changes.hpp"
 
 namespace sovirt::test {
 
@@ -36,6 +37,8 @@ class LauncherHost {
 
   ContainerSpec spec;                               // of what is launched next
   LimitsSpec limits;
+  std::vector<MountSpec> extra_mounts;
+  std::vector<DeviceNode> extra_devices;
   std::uint64_t log_bytes = 1 << 20;
   LaunchSpec launch_spec(const std::string& uid, const std::vector<std::string>& command);
   std::unique_ptr<Launch> begin(const std::string& uid, const std::vector<std::string>& command);

@@ -17,7 +17,8 @@ std::string nic_errors(const char* nic) {
 
 TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
   const auto least = write_container_spec(read_container_spec({{"image", "debian"}}));
-  EXPECT_EQ(least, Json::parse(R"({"image":"debian","hostname":null,"isolation":"container","command":null,"env":{},"cwd":"/","user":"0:0","nics":[],
+  EXPECT_EQ(least, Json::parse(R"({"image":"debian","hostname":null,"isolation":"container","command":null,"env":{},"cwd":"/","user":"0:0","nics":[],"mounts":[],"devices":[],
+    "security":{"privileged":false,"capabilities":{"add":[],"drop":[]},"seccomp":"default","no_new_privileges":false},"restart":{"policy":"no","max_retries":0},
     "limits":{"cpu":{"weight":null,"shares":null,"max":null},"cpuset":{"cpus":null,"mems":null},"memory":{"max":null,"high":null,"swap_max":null},"pids":{"max":null},"io":{"weight":null,"limits":[]}},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
   EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
   const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
@@ -25,6 +26,12 @@ TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
             {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"dhcp":true,"publish":[]}],
     "limits":{"cpu":{"weight":70,"shares":null,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":null},"memory":{"max":536870912,"high":null,"swap_max":0},"pids":{"max":100},
               "io":{"weight":null,"limits":[{"device":"/dev/vda","read_bytes":1048576,"write_bytes":null,"read_operations":null,"write_operations":null}]}},
+    "mounts":[{"type":"bind","source":"/srv","target":"/mnt","read_only":true,"recursive":false,"propagation":"slave","size":0},
+              {"type":"tmpfs","source":null,"target":"/run/x","read_only":false,"recursive":true,"propagation":"private","size":65536},
+              {"type":"volume","source":"data","target":"/data","read_only":false,"recursive":true,"propagation":"private","size":0}],
+    "devices":[{"path":"/dev/fuse","source":"/dev/fuse","access":"rw","mode":"0660","uid":0,"gid":5}],
+    "security":{"privileged":false,"capabilities":{"add":["SYS_TIME"],"drop":["ALL"]},"seccomp":"unconfined","no_new_privileges":true},
+    "restart":{"policy":"on-failure","max_retries":3},
     "autostart":"last-state","boot_priority":-5,"boot_delay":3,"stop_timeout":0})");
   EXPECT_EQ(write_container_spec(read_container_spec(full)), full);
 }
@@ -60,8 +67,21 @@ TEST(ContainerSpec, table) {
       {R"({"limits":{"cpuset":{"cpus":"1-0"}}})", "/limits/cpuset/cpus format"}, {R"({"limits":{"io":{"weight":0}}})", "/limits/io/weight range"}, {R"({"limits":{"frozen":true}})", "/limits/frozen conflict"}, {R"({"limits":{"parent":"x"}})", "/limits/parent unknown-field"},
       {R"({"limits":{"memory":{"may":1}}})", "/limits/memory/may unknown-field"}, {R"({"limits":null})", ""},
       {R"({"mounts":[],"devices":[],"restart":{"policy":"no"},"security":{"privileged":false,"capabilities":{"add":[]},"seccomp":"default"}})", ""},
-      {R"({"mounts":[{}]})", "/mounts unsupported"}, {R"({"devices":["/dev/kvm"]})", "/devices unsupported"}, {R"({"restart":{"policy":"always"}})", "/restart unsupported"},
-      {R"({"security":{"privileged":true}})", "/security unsupported"}, {R"({"security":{"capabilities":{"add":["NET_ADMIN"]}}})", "/security unsupported"},
+      {R"({"mounts":[{}]})", "/mounts/0/target required; /mounts/0/source required"}, {R"({"mounts":[{"source":"/a","target":"b"}]})", "/mounts/0/target format"},
+      {R"({"mounts":[{"source":"/a","target":"/../b"}]})", "/mounts/0/target format"}, {R"({"mounts":[{"source":"/a","target":"/b/"}]})", "/mounts/0/target format"},
+      {R"({"mounts":[{"source":"a","target":"/b"}]})", "/mounts/0/source format"}, {R"({"mounts":[{"source":"/a","target":"/"}]})", "/mounts/0/target range"},
+      {R"({"mounts":[{"source":"/a","target":"/proc/sys"}]})", "/mounts/0/target range"}, {R"({"mounts":[{"source":"/a","target":"/process"}]})", ""},
+      {R"({"mounts":[{"source":"/a","target":"/b"},{"source":"/c","target":"/b"}]})", "/mounts/1/target duplicate"},
+      {R"({"mounts":[{"type":"tmpfs","source":"/a","target":"/b"}]})", "/mounts/0/source conflict"}, {R"({"mounts":[{"type":"tmpfs","target":"/b","size":4095}]})", "/mounts/0/size range"},
+      {R"({"mounts":[{"source":"/a","target":"/b","size":4096}]})", "/mounts/0/size conflict"}, {R"({"mounts":[{"type":"volume","source":"../x","target":"/b"}]})", "/mounts/0/source format"},
+      {R"({"mounts":[{"type":"nfs","target":"/b"}]})", "/mounts/0/type choice; /mounts/0/source required"}, {R"({"mounts":[{"source":"/a","target":"/b","mode":1}]})", "/mounts/0/mode unknown-field"},
+      {R"({"devices":["/dev/kvm"]})", "/devices/0 type"}, {R"({"devices":[{"path":"/etc/x"}]})", "/devices/0/path format"}, {R"({"devices":[{"path":"/dev/pts/0"}]})", "/devices/0/path format"},
+      {R"({"devices":[{"path":"/dev/fuse","access":"rr"}]})", "/devices/0/access format"}, {R"({"devices":[{"path":"/dev/fuse","mode":"999"}]})", "/devices/0/mode format"},
+      {R"({"devices":[{"path":"/dev/a"},{"path":"/dev/a"}]})", "/devices/1/path duplicate"},
+      {R"({"restart":{"policy":"sometimes"}})", "/restart/policy choice"}, {R"({"restart":{"policy":"always","max_retries":1001}})", "/restart/max_retries range"},
+      {R"({"security":{"privileged":1}})", "/security/privileged type"}, {R"({"security":{"capabilities":{"add":["NET_MAGIC"]}}})", "/security/capabilities/add/0 unknown"},
+      {R"({"security":{"capabilities":{"add":["cap_net_admin","ALL"]}}})", ""}, {R"({"security":{"seccomp":"strict"}})", "/security/seccomp choice"},
+      {R"({"isolation":"chroot","devices":[{"path":"/dev/fuse"}]})", "/devices conflict"}, {R"({"isolation":"chroot","security":{"privileged":true}})", "/security conflict"},
       {R"({"colour":"red"})", "/colour unknown-field"}};
   for (const auto& [text, wanted] : cases) EXPECT_EQ(container_errors(Json::parse(text)), wanted) << text;
   EXPECT_EQ(errors_of([] { read_container_spec(Json::object()); }), "/image required");

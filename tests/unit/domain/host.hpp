@@ -17,6 +17,7 @@
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
 #include "tests/fakes/layers/fake_layer_files.hpp"
+#include "tests/fakes/live/fake_live_changes.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
 #include "tests/fakes/network/fake_uplinks.hpp"
 #include "tests/fakes/rootfs/fake_root_filesystems.hpp"
@@ -50,7 +51,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -107,6 +108,7 @@ class Host {
   fakes::FakePacketFilter filter;
   fakes::FakeHelpers helpers;
   fakes::FakeUplinks uplinks{network};
+  FakeLiveChanges live;
   SilentLog log;
   std::unique_ptr<Store> store;
 

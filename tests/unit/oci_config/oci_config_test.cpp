@@ -123,5 +123,58 @@ TEST_F(OciConfigTest, a_chroot_without_a_command_has_no_console) {
   EXPECT_EQ(json["annotations"]["org.sovirt.console"], "none");
 }
 
+TEST_F(OciConfigTest, mounts_of_the_spec_come_last_and_as_they_are) {
+  MountSpec bind;
+  bind.source = "/srv/data";
+  bind.target = "/mnt";
+  bind.read_only = true;
+  bind.propagation = MountSpec::Propagation::slave;
+  MountSpec tmpfs;
+  tmpfs.type = MountSpec::Type::tmpfs;
+  tmpfs.target = "/scratch";
+  tmpfs.size = 65536;
+  input.mounts = {bind, tmpfs};
+  const Json mounts = config()["mounts"];
+  EXPECT_EQ(mounts[mounts.size() - 2], Json::parse(R"({"destination":"/mnt","type":"none","source":"/srv/data","options":["rbind","rslave","ro"]})"));
+  EXPECT_EQ(mounts.back(), Json::parse(R"({"destination":"/scratch","type":"tmpfs","source":"sovirt-tmpfs","options":["nosuid","nodev","mode=1777","rw","size=65536"]})"));
+}
+
+TEST_F(OciConfigTest, capabilities_are_added_and_dropped) {
+  const auto granted = [&] { return config()["process"]["capabilities"]["bounding"].get<std::vector<std::string>>(); };
+  spec.security.add = {"SYS_TIME"};
+  spec.security.drop = {"NET_RAW"};
+  auto names = granted();
+  EXPECT_EQ(std::count(names.begin(), names.end(), "CAP_NET_RAW"), 0);
+  EXPECT_EQ(std::count(names.begin(), names.end(), "CAP_SYS_TIME"), 1);
+  spec.security.drop = {"ALL"};
+  EXPECT_EQ(granted(), std::vector<std::string>{"CAP_SYS_TIME"});
+  spec.security = {};
+  spec.security.privileged = true;
+  EXPECT_EQ(granted().size(), capability_names().size());
+}
+
+TEST_F(OciConfigTest, system_calls_are_refused_unless_meant_to_be_used) {
+  const auto refused = [&](const std::string& call) {
+    const Json rule = config()["linux"]["seccomp"]["syscalls"][0];
+    return std::find(rule["names"].begin(), rule["names"].end(), call) != rule["names"].end();
+  };
+  for (const char* call : {"kexec_load", "init_module", "open_by_handle_at", "bpf", "clock_settime", "keyctl"}) EXPECT_TRUE(refused(call)) << call;
+  for (const char* call : {"mount", "reboot", "unshare", "ptrace", "setns"}) EXPECT_FALSE(refused(call)) << call;   // a systemd's own
+  spec.security.add = {"SYS_TIME"};
+  EXPECT_FALSE(refused("clock_settime"));
+  spec.security = {};
+  spec.security.seccomp = false;
+  EXPECT_FALSE(config()["linux"].contains("seccomp"));
+  spec.security = {};
+  spec.security.privileged = true;
+  const Json linux = config()["linux"];
+  EXPECT_FALSE(linux.contains("seccomp") || linux.contains("maskedPaths") || linux.contains("readonlyPaths"));
+}
+
+TEST_F(OciConfigTest, devices_are_listed_with_their_numbers) {
+  input.devices = {{"/dev/fuse", "c", 10, 229, 0660, 0, 5}};
+  EXPECT_EQ(config()["linux"]["devices"], Json::parse(R"([{"path":"/dev/fuse","type":"c","major":10,"minor":229,"fileMode":432,"uid":0,"gid":5}])"));
+}
+
 }  // namespace
 }  // namespace sovirt

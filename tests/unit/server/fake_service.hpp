@@ -8,6 +8,7 @@
 #include "daemon/base/error.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/domain/confirmations.hpp"
+#include "daemon/domain/checkpoints.hpp"
 #include "daemon/domain/container_files.hpp"
 #include "daemon/domain/cgroup_calls.hpp"
 #include "daemon/domain/container_inside.hpp"
@@ -50,6 +51,11 @@ class FakeCgroups final : public CgroupCalls {
   std::atomic<std::int64_t> usage_ns = 0;
 };
 
+class NoCheckpoints final : public Checkpoints {
+ public:
+  void checkpoint(std::string_view) override { throw Error{Code::unsupported, "no criu"}; }
+};
+
 // A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
 // asked. Thread-safe.
 class NoConfirmations final : public Confirmations {
@@ -75,6 +81,7 @@ class FakeService final : public Service {
   ContainerTerminals& terminals() override { return terminals_; }
   ContainerInside& inside() override { return inside_; }
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
+  Checkpoints& checkpoints() override { return checkpoints_; }
   ContainerFiles& files() override { return file_store; }
   ContainerCopies& copies() override { throw Error{Code::unsupported, "not in this fake"}; }
   CgroupCalls& cgroups() override { return control_groups; }
@@ -120,6 +127,7 @@ class FakeService final : public Service {
   std::string uploaded;                       // content of the last one
   FakeFiles file_store;
   NoConfirmations no_confirmations;
+  NoCheckpoints checkpoints_;
 
  private:
   class OfContainers final : public ContainerTerminals {
