@@ -144,7 +144,10 @@ void Bridges::plan_port(const Resource& wanted, const Entry& container, const Ni
   else if (port->isolated.value_or(false) != spec.isolation)
     plan.add("port.isolate", {{"name", host_name}, {"uid", container.resource.uid}, {"isolated", spec.isolation}},
              (spec.isolation ? "isolate " : "no longer isolate ") + host_name + " of " + container.resource.name);
-  clients_.plan_nic(container.resource, nic, index, container.runtime.init.pid, plan);
+  // A client whose interface is another one now would not notice before half of its lease is over. The new link's own
+  // messages lead here again, and then it is started.
+  if (!port) clients_.plan_stop(container.resource, read_container_spec(container.resource.spec), plan);
+  else clients_.plan_nic(container.resource, nic, index, container.runtime.init.pid, plan);
 }
 
 bool Bridges::publishes(const Resource& bridge) const {

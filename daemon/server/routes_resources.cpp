@@ -106,9 +106,9 @@ void add_reads(Router& router, const Noun& noun) {
 }
 
 // A bridge that takes the host's NIC can cut off whoever asked for it.
-std::vector<QueryParameter> parameters(Kind kind, const std::string& path) {
+std::vector<QueryParameter> parameters(Kind kind, const std::string& method, const std::string& path) {
   std::vector<QueryParameter> all{dry_run_parameter()};
-  if (kind == Kind::bridge && path.find("actions") == std::string::npos)
+  if (kind == Kind::bridge && method != "DELETE" && path.find("actions") == std::string::npos)
     all.push_back({"confirm_within", "integer", "seconds, 1 to 3600: undone behind them unless confirmed"});
   return all;
 }
@@ -117,8 +117,9 @@ void add_changes(Router& router, const Noun& noun) {
   const Kind kind = noun.kind;
   const auto change = [&](std::string method, std::string path, BodyKind body, std::string summary, std::string schema,
                           std::vector<Answer> answers, Reply (*handler)(const Call&, Kind)) {
+    std::vector<QueryParameter> query = parameters(kind, method, path);
     router.add({.method = std::move(method), .pattern = noun.path + path, .access = Access::write, .body = body,
-                .summary = std::move(summary), .query = parameters(kind, path), .request_schema = std::move(schema),
+                .summary = std::move(summary), .query = std::move(query), .request_schema = std::move(schema),
                 .answers = std::move(answers), .kind = kind,
                 .handler = [kind, handler](const Call& call) { return handler(call, kind); }});
   };

@@ -1,4 +1,5 @@
 """A daemon of one's own: own directories, own boot id, own network namespace, own cgroup."""
+import json
 import os
 import pathlib
 import shutil
@@ -122,7 +123,8 @@ class Daemon:
         return kernel.cgroup_directories(self.cgroup_parent)
 
     def kill_group(self):
-        """Ends every process in the daemon's cgroups: containers and their monitors."""
+        """Ends every process in the daemon's cgroups, containers and their monitors, and the helpers, which are in none."""
+        end_helpers(self.run_dir)
         kill_cgroups(self.cgroup_parent)
 
     def remove_cgroups(self):
@@ -207,6 +209,18 @@ class Daemon:
                 assert answer.status in (202, 204), answer
                 if answer.status == 202:
                     self.api.wait_operation(answer)
+
+
+def end_helpers(run_dir):
+    """dnsmasq and DHCP clients, which outlive the daemon."""
+    for path in pathlib.Path(run_dir, "helpers").glob("*/identity.json"):
+        who = json.loads(path.read_text())
+        try:
+            started = pathlib.Path(f"/proc/{who['pid']}/stat").read_text().rsplit(")", 1)[1].split()[19]
+            if int(started) == who["start_ticks"]:
+                os.kill(who["pid"], signal.SIGKILL)
+        except OSError:
+            continue   # it has ended
 
 
 def make_cgroups(part):

@@ -12,7 +12,7 @@ import time
 import traceback
 
 from . import images, kernel
-from .daemon import BIN, Daemon, kill_cgroups, remove_cgroups
+from .daemon import BIN, Daemon, end_helpers, kill_cgroups, remove_cgroups
 
 PREFIX = "sovirt-e2e-"
 
@@ -98,6 +98,8 @@ def start_time(pid):
 
 
 def clean(home):
+    for run_dir in pathlib.Path(home).glob("*/run"):
+        end_helpers(run_dir)
     part = pathlib.Path(home, "cgroup")
     if part.exists():
         kill_cgroups(part.read_text())
