@@ -46,6 +46,7 @@ class Session final : public ExecSession {
   void send_request(launch::Type, const unique_fd& process);
   bool take_start();
   void keep();
+  void never_block() const;
   [[noreturn]] void fail(const launch::Failure&) const;
 
   unique_fd connection_, input_, output_, errors_;
@@ -58,15 +59,20 @@ bool Session::start(const std::string& process_json, const SessionRequest& reque
   send_request(launch::Type::exec_session, memory_file(process_json));
   if (!take_start()) return false;
   if (terminal_ && !output_) throw Error{Code::internal, "the monitor gave no terminal"};
-  for (const unique_fd* fd : {&input_, &output_, &errors_})
-    if (*fd) set_nonblocking(*fd);
   if (request.keep) keep();
+  never_block();
   return true;
 }
 
 void Session::start_plain(const std::string& process_json) {
   send_request(launch::Type::exec, memory_file(process_json));
-  for (const unique_fd* fd : {&input_, &output_, &errors_}) set_nonblocking(*fd);
+  never_block();
+}
+
+// Nor does a signal wait for a monitor that is slow: from here on all is done on the event loop.
+void Session::never_block() const {
+  for (const unique_fd* fd : {&connection_, &input_, &output_, &errors_})
+    if (*fd) set_nonblocking(*fd);
 }
 
 void Session::send_request(launch::Type type, const unique_fd& process) {
