@@ -22,7 +22,8 @@ class Services : public testing::Test {
   std::string key(const std::string& name) { return "dnsmasq-" + host.service().get(Kind::bridge, name).at("uid").get<std::string>(); }
   std::vector<std::string> addresses(const std::string& link) {
     std::vector<std::string> out;
-    for (const Cidr& cidr : host.network.find_link(link)->addresses) out.push_back(cidr.text());
+    const auto state = host.network.find_link(link);
+    for (const Cidr& cidr : state->addresses) out.push_back(cidr.text());
     return out;
   }
   bool is_port() {
