@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/names.hpp"
 #include "api/reader.hpp"
 
 namespace sovirt {
@@ -83,15 +84,25 @@ BinariesSource read_binaries(ObjectReader& in) {
   return source;
 }
 
+ContainerSource read_container(ObjectReader& in) {
+  ContainerSource source;
+  source.container = in.string("container", 1024).value_or("");
+  in.require("container");
+  if (in.has("container") && in.raw("container")->is_string() && !valid_name(source.container))
+    in.fail("container", "format", "\"" + source.container.substr(0, 80) + "\" cannot be the name of a container");
+  return source;
+}
+
 void read_source(ObjectReader& in, ImageSpec& spec) {
   in.require("type");
   const auto type = in.choice("type", {"debootstrap", "tarball", "binaries", "container", "oci"});
   if (type == 0u) spec.source = read_debootstrap(in);
   else if (type == 1u) spec.source = read_tarball(in);
   else if (type == 2u) spec.source = read_binaries(in);
-  if (type >= 3u) in.fail("type", "unsupported", "this source is not available in this version");
+  else if (type == 3u) spec.source = read_container(in);
+  if (type >= 4u) in.fail("type", "unsupported", "this source is not available in this version");
   // Without a known type nobody can say which of the other fields are right.
-  if (!type || *type >= 3)
+  if (!type || *type >= 4)
     for (const char* key : {"suite", "mirror", "variant", "packages", "path", "url", "digest", "binaries", "files", "container", "reference"})
       in.raw(key);
 }
@@ -107,6 +118,7 @@ Json write_source(const TarballSource& source) {
 Json write_source(const BinariesSource& source) {
   return {{"type", "binaries"}, {"binaries", source.binaries}, {"files", source.files}};
 }
+Json write_source(const ContainerSource& source) { return {{"type", "container"}, {"container", source.container}}; }
 
 }  // namespace
 

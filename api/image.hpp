@@ -22,9 +22,12 @@ struct BinariesSource {
   std::vector<std::string> binaries;    // absolute paths of ELF files of the host
   std::vector<std::string> files;       // absolute paths of other files, taken as they are
 };
+struct ContainerSource {
+  std::string container;                // its files as they are when the image is built
+};
 
 struct ImageSpec {
-  std::variant<DebootstrapSource, TarballSource, BinariesSource> source;
+  std::variant<DebootstrapSource, TarballSource, BinariesSource, ContainerSource> source;
 };
 
 ImageSpec read_image_spec(const Json&);

@@ -18,6 +18,7 @@
 #include "daemon/kernel/filter/kernel_packet_filter.hpp"
 #include "daemon/kernel/helper/helper_processes.hpp"
 #include "daemon/kernel/host/host_probe.hpp"
+#include "daemon/kernel/image/kernel_archives.hpp"
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/kernel_layer_files.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
@@ -118,6 +119,7 @@ int serve(const Options& options, Log& log) {
   const auto roots = make_root_filesystems();
   const auto layers = make_layer_files();
   const auto images = make_image_builder({options.state_dir + "/images", options.state_dir + "/tmp"});
+  const auto archives = make_archives({options.state_dir + "/images", options.state_dir + "/tmp"});
   HostProbeOptions probe;
   probe.controllers = [&cgroups = *cgroups] { return cgroups.controllers(); };
   const auto host = make_host_probe(std::move(probe));
@@ -127,7 +129,7 @@ int serve(const Options& options, Log& log) {
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
   const auto helpers = make_helpers({options.run_dir + "/helpers", options.libexec, places.boot_id});
   const auto uplinks = make_uplinks();
-  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live}, *store, log, places);
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live, *archives}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -153,6 +153,8 @@ void add_container(Command& root) {
   make_container_rename(container.command("rename", "give a container another name"));
   make_container_mount(container.command("mount", "mount a directory of the host, a volume or a tmpfs in a container"));
   make_container_unmount(container.command("unmount", "take a mount of a container away"));
+  make_export(container.command("export", "write a container to a file"), "container", "containers", Names::containers);
+  make_container_import(container.command("import", "make a container from such a file"));
   make_container_rm(container.command("rm", "delete containers and their files"));
   make_history(container.command("history", "list its revisions and who made them").example("sovirtctl container history sodebian"), "container", "containers", Names::containers);
   make_revert(container.command("revert", "bring back an earlier revision").example("sovirtctl container revert sodebian 1"), "container", "containers", Names::containers);

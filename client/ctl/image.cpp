@@ -113,10 +113,12 @@ void make_build(Command& command) {
   command.option("--digest", "sha256:HEX", "refuse another content than this, with --path", options->digest);
   command.option("--binary", "PATH", "a program of the host, with the libraries it needs; may be repeated", options->binaries).of(Names::files);
   command.option("--file", "PATH", "another file of the host, as it is, with --binary; may be repeated", options->files).of(Names::files);
+  command.option("--container", "NAME", "the files of this container, as they are now", options->container).of(Names::containers);
   command.option("-l,--label", "KEY=VALUE", "a label; may be repeated", options->labels);
   command.flag("--detach", "do not wait for the end of the build", options->detach);
-  command.about("Names one source: --template, --suite, --tarball, --path or --binary.");
+  command.about("Names one source: --template, --suite, --tarball, --path, --binary or --container.");
   command.example("sovirtctl image build debian --template debian");
+  command.example("sovirtctl image build web --container sodebian");
   command.example("sovirtctl image build shell --binary /bin/bash --binary /bin/ls");
   command.runs([options](Session& session) { return build(session, *options); });
 }
@@ -163,9 +165,9 @@ void make_cancel(Command& command) {
 
 Json image_source(const ImageOptions& options, const Json& defaults) {
   const bool packages = options.suite || options.template_name;
-  const int kinds = int(packages) + int(options.tarball.has_value()) + int(options.path.has_value()) + int(!options.binaries.empty());
+  const int kinds = int(options.container.has_value()) + int(packages) + int(options.tarball.has_value()) + int(options.path.has_value()) + int(!options.binaries.empty());
   if (kinds != 1)
-    throw UsageError(kinds == 0 ? "no source is named" : "more than one source is named", "name one of --template, --suite, --tarball, --path, --binary");
+    throw UsageError(kinds == 0 ? "no source is named" : "more than one source is named", "name one of --template, --suite, --tarball, --path, --binary, --container");
   const auto only_with = [](bool used, bool fits, const char* option, const char* with) {
     if (used && !fits) throw UsageError(std::string(option) + " goes with " + with + " only");
   };
@@ -183,6 +185,7 @@ Json image_source(const ImageOptions& options, const Json& defaults) {
   if (options.path) source["path"] = *options.path;
   if (options.digest) source["digest"] = *options.digest;
   if (!options.binaries.empty()) source = {{"type", "binaries"}, {"binaries", options.binaries}, {"files", options.files}};
+  if (options.container) source = {{"type", "container"}, {"container", *options.container}};
   return source;
 }
 
@@ -192,6 +195,7 @@ void add_image(Command& root) {
   make_show(image.command("show", "show one image: content, source, users").alias("get"));
   make_build(image.command("build", "build an image from packages, an archive or programs of the host"));
   make_rm(image.command("rm", "delete images").example("sovirtctl image rm debian"), "image", "images", Names::images);
+  make_export(image.command("export", "write an image to a file"), "image", "images", Names::images);
   make_cancel(image.command("cancel", "cancel the build of an image"));
 }
 

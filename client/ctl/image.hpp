@@ -10,7 +10,7 @@ namespace sovirt::ctl {
 // The options of `image build`, as written.
 struct ImageOptions {
   std::string name;
-  std::optional<std::string> template_name, suite, mirror, variant, tarball, path, digest;
+  std::optional<std::string> template_name, suite, mirror, variant, tarball, path, digest, container;
   std::vector<std::string> packages, binaries, files, labels;
   bool detach = false;
 };

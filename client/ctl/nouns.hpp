@@ -38,6 +38,7 @@ void make_container_set(Command&);
 void make_container_kill(Command&);
 void make_container_copy(Command&);
 void make_container_rename(Command&);
+void make_container_import(Command&);
 void make_event_watch(Command&);
 void make_host_check(Command&);
 
@@ -51,6 +52,7 @@ std::string list_target(const std::string& plural, const ListFilter&);
 void make_history(Command&, const std::string& kind, const std::string& plural, Names);
 void make_revert(Command&, const std::string& kind, const std::string& plural, Names);
 void make_stats(Command&, const std::string& kind, const std::string& plural, Names);
+void make_export(Command&, const std::string& kind, const std::string& plural, Names);
 void make_rm(Command&, const std::string& kind, const std::string& plural, Names);
 
 }  // namespace sovirt::ctl

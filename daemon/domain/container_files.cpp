@@ -75,7 +75,7 @@ std::shared_ptr<FileSessions::Root> FileSessions::stopped_root(const Entry& entr
   auto& known = stopped_[uid];
   if (auto root = known.lock()) return root;
   auto root = std::make_shared<Root>();
-  root->fd = kernel_.roots.mount(Layers{catalog_, kernel_, places_}.of(entry.resource));
+  root->fd = kernel_.roots.mount(Layers(catalog_, kernel_, places_).of(entry.resource));
   known = root;
   return root;
 }

@@ -166,6 +166,35 @@ Json Copies::run_copy(const std::string& source_uid, const CopyRequest& request,
   return parts_.document(*parts_.catalog.need(Kind::container, request.name));
 }
 
+Copies::Held Copies::hold(const std::string& uid, const Actor& actor, std::stop_token stop, const std::function<void(Progress)>& progress) {
+  const EntryPtr known = parts_.catalog.find_uid(uid);
+  if (!known) throw Error{Code::not_found, "the container is gone"};
+  const auto guard = parts_.locks.lock({object_ref(Kind::container, known->resource.name)});
+  const EntryPtr source = parts_.catalog.find_uid(uid);
+  if (!source) throw Error{Code::not_found, "the container is gone"};
+  Job job;
+  const Frozen frozen = freeze(*source, job.plan);
+  Held held;
+  held.container = source->resource;
+  held.image = parts_.images.pin(source->resource.facts.at("image_digest").get<std::string>());
+  held.layers = parts_.layers.pin(frozen.copy);
+  if (!job.plan.empty()) {
+    job.object = object_ref(Kind::container, source->resource.name);
+    job.uid = uid;
+    job.commit.actor = actor;
+    Json facts = source->resource.facts;
+    set_layers(facts, frozen.source);
+    job.commit.facts[uid] = std::move(facts);
+    job.scratch.stop = std::move(stop);
+    job.scratch.copied = [&](std::uint64_t bytes) { progress({5, "copied " + size_words(bytes)}); };
+    parts_.executor.run(job);
+  }
+  RootfsLayers layers{source->resource.facts.at("image_directory").get<std::string>(), "", {}};
+  for (const std::string& id : frozen.copy) layers.layers.push_back(parts_.layers.path(id));
+  held.root = parts_.kernel.roots.mount(layers);
+  return held;
+}
+
 ChangeResult Copies::rename(std::string_view name, const std::string& to, const ChangeContext& context) {
   need(name, context);
   check_free(to);

@@ -9,6 +9,7 @@
 #include "daemon/domain/container_copies.hpp"
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/executor.hpp"
+#include "daemon/domain/images.hpp"
 #include "daemon/domain/keyed_locks.hpp"
 #include "daemon/domain/layers.hpp"
 #include "daemon/domain/operations.hpp"
@@ -25,6 +26,7 @@ class Copies final : public ContainerCopies {
     KeyedLocks& locks;
     Operations& operations;
     Containers& containers;
+    Images& images;
     Layers& layers;
     KernelPorts kernel;
     const Places& places;
@@ -38,6 +40,14 @@ class Copies final : public ContainerCopies {
   ChangeResult restore(std::string_view container, const std::string& snapshot, const ChangeContext&) override;
   Json snapshots(std::string_view container) override;
   ChangeResult remove_snapshot(std::string_view container, std::string_view snapshot, const ChangeContext&) override;
+
+  // A container's files as they are at one moment, mounted read-only for as long as this lives, whatever becomes of it.
+  struct Held {
+    Resource container;
+    std::shared_ptr<void> image, layers;
+    unique_fd root;
+  };
+  Held hold(const std::string& uid, const Actor&, std::stop_token, const std::function<void(Progress)>&);
 
   ActionTable actions();
 

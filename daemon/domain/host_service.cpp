@@ -33,10 +33,14 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),
       terminals_(catalog_, kernel_, containers_), inside_(catalog_, kernel_, files_),
       lifecycle_(catalog_, executor_, locks_, containers_, restarts_, kernel_, places_),
-      copies_({catalog_, executor_, locks_, operations_, containers_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
+      copies_({catalog_, executor_, locks_, operations_, containers_, images_, layers_, kernel_, places_, [this](const Entry& entry) { return document(entry); }}),
+      exports_({*this, catalog_, copies_, images_, operations_, kernel_}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_),
       guarded_(store_, log_, [this](const std::string& bridge, const Json& before) { undo_unconfirmed(bridge, before); }) {
+  images_.publish_with([this](const std::string& container, const Actor& actor, std::stop_token stop, const auto& progress) {
+    return exports_.publish(container, actor, stop, progress);
+  });
   containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
   executor_.add_actions(packet_rules_.actions());
@@ -82,6 +86,7 @@ void HostService::start() {
 void HostService::stop() {
   guarded_.stop();
   commits_.reset();
+  operations_.stop();
   restore_.stop();
   restarts_.stop();
   reconciler_.stop();

@@ -18,6 +18,7 @@
 #include "daemon/domain/host_cgroups.hpp"
 #include "daemon/domain/host_inside.hpp"
 #include "daemon/domain/host_terminals.hpp"
+#include "daemon/domain/exports.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
@@ -61,6 +62,7 @@ class HostService final : public Service, private Confirmations, private Checkpo
   ContainerCopies& copies() override { return copies_; }
   CgroupCalls& cgroups() override { return host_cgroups_; }
   Checkpoints& checkpoints() override { return *this; }
+  ContainerArchives& archives() override { return exports_; }
 
   std::string begin_upload(std::string_view image) override;
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
@@ -134,6 +136,7 @@ class HostService final : public Service, private Confirmations, private Checkpo
   Restarts restarts_;
   Lifecycle lifecycle_;
   Copies copies_;
+  Exports exports_;
   Reconciler reconciler_;
   Restore restore_;
   GuardedChanges guarded_;

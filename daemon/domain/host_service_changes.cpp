@@ -29,11 +29,11 @@ Json document_of(const Resource& resource) {
   return document;
 }
 
-// A tarball's path may hold other bytes than last time: only a given digest says that it is the same.
+// A tarball's path may hold other bytes than last time: only a given digest says that it is the same. A container changes.
 bool must_build(const Json& spec) {
   const ImageSpec image = read_image_spec(spec);
   const auto* tarball = std::get_if<TarballSource>(&image.source);
-  return tarball && tarball->digest.empty();
+  return (tarball && tarball->digest.empty()) || std::holds_alternative<ContainerSource>(image.source);
 }
 
 }  // namespace

@@ -16,6 +16,10 @@ std::string Images::build(const Resource& wanted, const std::string& upload, con
     throw Error{Code::busy, object + " is being built by operation " + running}
         .with_conflicts({"operation/" + running})
         .with_hint("wait for it, or cancel it with DELETE /v1/operations/" + running);
+  if (const auto* source = std::get_if<ContainerSource>(&spec.source)) {
+    if (!catalog_.find(Kind::container, source->container))
+      throw Error{Code::not_found, "there is no container named " + source->container}.with_fields({{"/source/container", "not-found", "no such container"}});
+  }
   kernel_.images.check(spec, upload);
   return operations_.start("image.build", object, actor, [=, this](std::stop_token stop, const auto& progress) {
     const auto remove_upload = [&] {
@@ -23,7 +27,7 @@ std::string Images::build(const Resource& wanted, const std::string& upload, con
       if (!upload.empty()) std::filesystem::remove(upload, ignored);
     };
     try {
-      const BuiltImage built = kernel_.images.build(spec, upload, stop, progress);
+      const BuiltImage built = make(spec, upload, actor, stop, progress);
       remove_upload();
       return commit_built(wanted, built, actor);
     } catch (...) {
@@ -31,6 +35,41 @@ std::string Images::build(const Resource& wanted, const std::string& upload, con
       throw;
     }
   });
+}
+
+BuiltImage Images::make(const ImageSpec& spec, const std::string& upload, const Actor& actor, std::stop_token stop,
+                        const std::function<void(Progress)>& progress) {
+  if (const auto* source = std::get_if<ContainerSource>(&spec.source)) return publish_(source->container, actor, stop, progress);
+  return kernel_.images.build(spec, upload, stop, progress);
+}
+
+void Images::adopt(const std::string& name, const Json& spec, const BuiltImage& built, const Actor& actor) {
+  check_name(Kind::image, name);
+  const std::string ref = object_ref(Kind::image, name);
+  if (catalog_.find(Kind::image, name)) throw Error{Code::exists, ref + " exists already, with other content"}.with_conflicts({ref}).with_hint("name another image");
+  Resource wanted;
+  wanted.kind = Kind::image;
+  wanted.name = name;
+  wanted.spec = write_image_spec(read_image_spec(spec));
+  commit_built(std::move(wanted), built, actor);
+}
+
+std::shared_ptr<void> Images::pin(const std::string& digest) {
+  {
+    const std::lock_guard lock(mutex_);
+    pinned_.insert(digest);
+  }
+  return {nullptr, [this, digest](void*) {
+    {
+      const std::lock_guard lock(mutex_);
+      pinned_.erase(pinned_.find(digest));
+    }
+    try {
+      release(digest);
+    } catch (const std::exception&) {
+      // Collected at the next start.
+    }
+  }};
 }
 
 Json Images::commit_built(Resource wanted, const BuiltImage& built, const Actor& actor) {
@@ -105,6 +144,8 @@ std::vector<std::string> Images::digests_in_use() const {
   for (const EntryPtr& image : catalog_.all(Kind::image)) digests.push_back(image->resource.facts.at("digest").get<std::string>());
   for (const EntryPtr& container : catalog_.all(Kind::container))
     digests.push_back(container->resource.facts.at("image_digest").get<std::string>());
+  const std::lock_guard lock(mutex_);
+  digests.insert(digests.end(), pinned_.begin(), pinned_.end());
   return digests;
 }
 

@@ -1,4 +1,8 @@
 #pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +26,14 @@ class Images final : public KindRules {
   // operation that is building it already. `upload`: the content's path, "" if none; removed in the end.
   std::string build(const Resource& wanted, const std::string& upload, const Actor&);
 
+  // How an image is made of a container. Set once, before any build.
+  using Publish = std::function<BuiltImage(const std::string& container, const Actor&, std::stop_token, const std::function<void(Progress)>&)>;
+  void publish_with(Publish publish) { publish_ = std::move(publish); }
+  // A tree that is stored already, under a new name. Throws Error{exists}.
+  void adopt(const std::string& name, const Json& spec, const BuiltImage&, const Actor&);
+  // Keeps a tree although nobody may name it, until the handle dies.
+  std::shared_ptr<void> pin(const std::string& digest);
+
   Kind kind() const noexcept override { return Kind::image; }
   void complete(Resource& wanted, const Resource* before) const override;
   Plan plan(const Resource&, const Entry*) const override { return {}; }
@@ -36,6 +48,7 @@ class Images final : public KindRules {
   std::vector<std::string> digests_in_use() const;
 
  private:
+  BuiltImage make(const ImageSpec&, const std::string& upload, const Actor&, std::stop_token, const std::function<void(Progress)>&);
   Json commit_built(Resource wanted, const BuiltImage&, const Actor&);
 
   Catalog& catalog_;
@@ -44,6 +57,9 @@ class Images final : public KindRules {
   Executor& executor_;
   KeyedLocks& locks_;
   Operations& operations_;
+  Publish publish_;
+  mutable std::mutex mutex_;
+  std::multiset<std::string> pinned_;
 };
 
 }  // namespace sovirt

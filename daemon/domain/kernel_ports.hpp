@@ -3,6 +3,7 @@
 
 #include "daemon/domain/ports/cgroup_members.hpp"
 #include "daemon/domain/ports/cgroup_meters.hpp"
+#include "daemon/domain/ports/archives.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/file_access.hpp"
 #include "daemon/domain/ports/helpers.hpp"
@@ -34,6 +35,7 @@ struct KernelPorts {
   Helpers& helpers;
   Uplinks& uplinks;
   LiveChanges& live;
+  Archives& archives;
 };
 
 struct Places {

@@ -54,6 +54,10 @@ std::vector<std::string> Layers::in_use() const {
     add(layers_of(container->resource));
     for (const Snapshot& one : snapshots_of(container->resource)) add(one.layers);
   }
+  {
+    const std::lock_guard lock(mutex_);
+    used.insert(used.end(), pinned_.begin(), pinned_.end());
+  }
   std::sort(used.begin(), used.end());
   used.erase(std::unique(used.begin(), used.end()), used.end());
   return used;
@@ -64,6 +68,24 @@ void Layers::release(const std::vector<std::string>& ids) {
   const auto used = in_use();
   for (const std::string& id : ids)
     if (!std::binary_search(used.begin(), used.end(), id)) kernel_.layers.remove(path(id));
+}
+
+std::shared_ptr<void> Layers::pin(std::vector<std::string> ids) {
+  {
+    const std::lock_guard lock(mutex_);
+    pinned_.insert(ids.begin(), ids.end());
+  }
+  return {nullptr, [this, ids = std::move(ids)](void*) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const std::string& id : ids) pinned_.erase(pinned_.find(id));
+    }
+    try {
+      release(ids);
+    } catch (const std::exception&) {
+      // What cannot be removed now is nobody's, and collected at the next start.
+    }
+  }};
 }
 
 void Layers::collect() {

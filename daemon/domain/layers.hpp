@@ -1,4 +1,7 @@
 #pragma once
+#include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +44,16 @@ class Layers {
   std::vector<std::string> in_use() const;
   // Removes those of `ids` that nobody names any more.
   void release(const std::vector<std::string>& ids);
+  // Keeps them although nobody may name them, until the handle dies.
+  std::shared_ptr<void> pin(std::vector<std::string> ids);
   void collect();                             // at start: everything nobody names
 
  private:
   const Catalog& catalog_;
   KernelPorts kernel_;
   const Places& places_;
+  mutable std::mutex mutex_;
+  std::multiset<std::string> pinned_;
 };
 
 }  // namespace sovirt

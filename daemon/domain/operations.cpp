@@ -23,7 +23,7 @@ Json write_operation(const OperationRow& row) {
           {"updated_at", rfc3339(row.updated_at)}};
 }
 
-Operations::~Operations() {
+void Operations::stop() {
   std::vector<std::shared_ptr<Operation>> all;
   {
     const std::lock_guard lock(mutex_);

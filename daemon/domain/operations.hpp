@@ -25,7 +25,8 @@ class Operations {
   using Work = std::function<Json(std::stop_token, const std::function<void(Progress)>&)>;
 
   Operations(Store& store, Log& log) : store_(store), log_(log) {}
-  ~Operations();  // cancels and joins all
+  ~Operations() { stop(); }
+  void stop();    // cancels and joins all: before anything they work on goes
 
   void load(const std::vector<OperationRow>&);  // those still running belong to a daemon that died: interrupted
   std::string start(const std::string& kind, const std::string& object, const Actor&, Work);

@@ -52,6 +52,7 @@ struct Page {
   std::int64_t seq = 0;                  // id of the last event at that moment
 };
 
+class ContainerArchives;
 class ContainerCopies;
 
 struct EventFilter {
@@ -88,9 +89,10 @@ class Service {
   virtual Launcher::Log log(std::string_view container, std::uint64_t since, std::size_t most) = 0;
 
   virtual ContainerFiles& files() = 0;
-  virtual ContainerCopies& copies() = 0;   // container_copies.hpp
   virtual CgroupCalls& cgroups() = 0;
   virtual Checkpoints& checkpoints() = 0;
+  virtual ContainerCopies& copies() = 0;       // container_copies.hpp
+  virtual ContainerArchives& archives() = 0;   // container_archives.hpp
 
   // Path of an empty file that the server fills with the body of PUT /v1/images/{name}/content, then hands over.
   virtual std::string begin_upload(std::string_view image) = 0;

@@ -32,7 +32,7 @@ class RootFilesystems {
   // Renames it within the file system. Repeated: fine. false: neither is there.
   virtual bool move(const std::string& directory, const std::string& to) = 0;
   virtual std::vector<std::string> directories(const std::string& parent) = 0;  // names found there, for orphans
-  // overlayfs of the layers as a mount that no mount table shows, until it is moved into one.
+  // overlayfs of the layers as a mount that no mount table shows, until it is moved into one. Without a directory: read-only.
   virtual unique_fd mount(const RootfsLayers&) = 0;
   virtual void write(int rootfs, const std::vector<RootfsFile>&) = 0;
   // Can this command be executed there? Resolves argv[0] by `path_variable` if it has no slash, follows links inside the root,

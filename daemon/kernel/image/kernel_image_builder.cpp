@@ -28,7 +28,8 @@ class KernelImageBuilder final : public ImageBuilder {
     std::visit(Overloaded{
         [&](const DebootstrapSource& source) { image::build_debootstrap(source, work, meter); },
         [&](const TarballSource& source) { image::build_tarball(source, uploaded, work, meter); },
-        [&](const BinariesSource& source) { image::build_binaries(source, work, meter); programs = source.binaries; }}, spec.source);
+        [&](const BinariesSource& source) { image::build_binaries(source, work, meter); programs = source.binaries; },
+        [](const ContainerSource&) { throw Error{Code::internal, "an image of a container is made by Archives::publish"}; }}, spec.source);
     return finish(work, programs, meter);
   }
 
@@ -38,7 +39,7 @@ class KernelImageBuilder final : public ImageBuilder {
   void check(const ImageSpec& spec, const std::string& uploaded) override {
     std::visit(Overloaded{[](const DebootstrapSource& source) { image::check_debootstrap(source); },
                           [&](const TarballSource& source) { image::check_tarball(source, uploaded); },
-                          [](const BinariesSource& source) { image::check_binaries(source); }}, spec.source);
+                          [](const BinariesSource& source) { image::check_binaries(source); }, [](const ContainerSource&) {}}, spec.source);
   }
 
  private:

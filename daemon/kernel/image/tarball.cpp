@@ -30,32 +30,31 @@ Opened open_tarball(const TarballSource& source, const std::string& uploaded) {
   return opened;
 }
 
-void verify(const TarballSource& source, const Opened& file, ProgressMeter& meter) {
+}  // namespace
+
+void verify_digest(int fd, std::uint64_t size, const std::string& path, const std::string& wanted, ProgressMeter& meter) {
   Sha256 hash;
   std::vector<char> block(1 << 20);
   for (std::uint64_t done = 0;;) {
     meter.check();
-    const ssize_t got = ::pread(file.fd.get(), block.data(), block.size(), static_cast<off_t>(done));
+    const ssize_t got = ::pread(fd, block.data(), block.size(), static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw errno_error("pread", file.path);
+    if (got < 0) throw errno_error("pread", path);
     if (got == 0) break;
     hash.add(block.data(), static_cast<std::size_t>(got));
     done += static_cast<std::uint64_t>(got);
-    meter.show_part(0, 15, done, file.size, "checking the archive's digest");
+    meter.show_part(0, 15, done, size, "checking the archive's digest");
   }
   const std::string digest = "sha256:" + hex(hash.sum());
-  if (digest != source.digest)
-    throw field_error("/source/digest", "mismatch", "the archive's digest is " + digest + ", not " + source.digest);
+  if (digest != wanted) throw field_error("/source/digest", "mismatch", "the archive's digest is " + digest + ", not " + wanted);
 }
-
-}  // namespace
 
 void check_tarball(const TarballSource& source, const std::string& uploaded) { open_tarball(source, uploaded); }
 
 void build_tarball(const TarballSource& source, const std::string& uploaded, const Workspace& work, ProgressMeter& meter) {
   const Opened file = open_tarball(source, uploaded);
   const int begin = source.digest.empty() ? 0 : 15;
-  if (!source.digest.empty()) verify(source, file, meter);
+  if (!source.digest.empty()) verify_digest(file.fd.get(), file.size, file.path, source.digest, meter);
   TarReader reader{file.fd.get(), file.size, meter};
   MemberWriter writer{work.root(), {}};
   TarMember member;

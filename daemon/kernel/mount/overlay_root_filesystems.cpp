@@ -123,7 +123,7 @@ class OverlayRootFilesystems final : public RootFilesystems {
     return names;
   }
 
-  unique_fd mount(const RootfsLayers& layers) override { return rootfs::mount_overlay(layers); }
+  unique_fd mount(const RootfsLayers& layers) override { return layers.directory.empty() ? rootfs::mount_read_only(layers.lower, layers.layers) : rootfs::mount_overlay(layers); }
 
   void write(int root, const std::vector<RootfsFile>& files) override {
     for (const RootfsFile& file : files) write_file(root, file);

@@ -106,7 +106,7 @@ std::vector<std::string> FakeRootFilesystems::directories(const std::string& par
 unique_fd FakeRootFilesystems::mount(const RootfsLayers& layers) {
   const std::scoped_lock lock{mutex_};
   count_call();
-  if (!containers_.contains(layers.directory)) throw errno_error(ENOENT, "fsconfig", layers.directory);
+  if (!layers.directory.empty() && !containers_.contains(layers.directory)) throw errno_error(ENOENT, "fsconfig", layers.directory);
   for (const std::string& one : layers.layers)
     if (!containers_.contains(one)) throw errno_error(ENOENT, "fsconfig", one);
   unique_fd fd{::memfd_create("sovirt-fake-rootfs", MFD_CLOEXEC)};

@@ -16,6 +16,7 @@
 #include "tests/fakes/helper/fake_helpers.hpp"
 #include "tests/fakes/image/fake_image_builder.hpp"
 #include "tests/fakes/launcher/fake_launcher.hpp"
+#include "tests/fakes/archives/fake_archives.hpp"
 #include "tests/fakes/layers/fake_layer_files.hpp"
 #include "tests/fakes/live/fake_live_changes.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
@@ -51,7 +52,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live, archives}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -101,6 +102,7 @@ class Host {
   FakeCgroupTree groups;
   FakeRootFilesystems roots;
   FakeLayerFiles layers{roots};
+  FakeArchives archives;
   FakeImageBuilder images;
   FakeLauncher launcher;
   NoProbe probe;

@@ -83,6 +83,7 @@ class FakeService final : public Service {
   Launcher::Log log(std::string_view, std::uint64_t since, std::size_t most) override;
   Checkpoints& checkpoints() override { return checkpoints_; }
   ContainerFiles& files() override { return file_store; }
+  ContainerArchives& archives() override { throw Error{Code::unsupported, "not in this fake"}; }
   ContainerCopies& copies() override { throw Error{Code::unsupported, "not in this fake"}; }
   CgroupCalls& cgroups() override { return control_groups; }
   std::string begin_upload(std::string_view image) override;
