@@ -68,7 +68,7 @@ def container_export(lab):
     bridge = lab.name("br")
     daemon.bridge(bridge, "172.31.43.1/24")
     daemon.container("box", nics=[{"name": "eth0", "bridge": bridge, "addresses": ["172.31.43.10/24"]}], labels={"a": "b"}, env={"K": "v"})
-    once(daemon, "box", "echo one > /f; ln /f /g; truncate -s 1T /sparse; echo end >> /sparse; chmod 4711 /f; rm /etc/group; ln -s /f /link")
+    once(daemon, "box", "echo one > /f; ln /f /g; truncate -s 1099511627776 /sparse; echo end >> /sparse; chmod 4711 /f; rm /etc/group; ln -s /f /link")
     file = lab.home / f"{lab.name('box')}.tar.zst"
     daemon.ctl("container", "export", "box", file)
     assert file.stat().st_size < 8 << 20, "a hole of a terabyte is no data"
