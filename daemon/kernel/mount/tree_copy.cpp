@@ -64,6 +64,21 @@ std::vector<std::string> names_in(int top, const std::string& path) {
   return names;
 }
 
+// For file systems between which the kernel copies nothing itself: from an overlay onto the disk, for one.
+ssize_t read_and_write(int from, int to, off_t& in, off_t& out, std::size_t most) {
+  std::vector<char> block(std::min<std::size_t>(most, 1 << 20));
+  const ssize_t got = ::pread(from, block.data(), block.size(), in);
+  for (ssize_t done = 0; done < got;) {
+    const ssize_t wrote = ::pwrite(to, block.data() + done, static_cast<std::size_t>(got - done), out);
+    if (wrote < 0 && errno != EINTR) return -1;
+    if (wrote < 0) continue;
+    done += wrote;
+    out += wrote;
+  }
+  if (got > 0) in += got;
+  return got;
+}
+
 // l*xattr(2) of a name in a directory that is held by a descriptor.
 std::string by_descriptor(int parent, const std::string& path) {
   return "/proc/self/fd/" + std::to_string(parent) + "/" + last(path);
@@ -193,8 +208,10 @@ void TreeCopy::bytes(int from, int to, const struct stat& facts, const std::stri
     off_t in = data, out = data;
     while (in < end) {
       check();
-      const ssize_t count = ::copy_file_range(from, &in, to, &out, std::min<std::size_t>(copy_step, static_cast<std::size_t>(end - in)), 0);
+      const std::size_t step = std::min<std::size_t>(copy_step, static_cast<std::size_t>(end - in));
+      ssize_t count = ::copy_file_range(from, &in, to, &out, step, 0);
       if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL)) count = read_and_write(from, to, in, out, step);
       if (count < 0) throw errno_error("copy_file_range", path);
       if (count == 0) break;
       copied_ += static_cast<std::uint64_t>(count);
