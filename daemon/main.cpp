@@ -64,11 +64,16 @@ void make_directory(const std::string& path, mode_t mode) {
   if (::chmod(path.c_str(), mode) != 0) throw errno_error("chmod", path);
 }
 
-std::string instance_of(Store& store) {
-  if (const auto known = store.meta("instance")) return *known;
-  std::string made = random_id(8);
-  store.set_meta("instance", made);
-  return made;
+// In a file beside the database: without it nothing of a damaged database's containers would be known as ours.
+std::string instance_of(const std::string& state_dir, Store& store) {
+  const std::string path = state_dir + "/instance";
+  std::string instance;
+  if (std::ifstream in(path); std::getline(in, instance) && instance.size() == 8) return instance;
+  if (const auto known = store.meta("instance")) instance = *known;
+  else store.set_meta("instance", instance = random_id(8));
+  std::ofstream out(path, std::ios::trunc);
+  if (!(out << instance << '\n' << std::flush)) throw Error{Code::disk_full, "cannot write " + path};
+  return instance;
 }
 
 std::vector<Listen> sockets(const Options& options) {
@@ -112,7 +117,7 @@ int serve(const Options& options, Log& log) {
   make_directory(options.run_dir, 0755);
   const StateLock lock(options.state_dir);
   const auto store = open_store({options.state_dir + "/sovirt.db"});
-  const Places places{options.state_dir, options.run_dir, options.templates, instance_of(*store), read_line(options.boot_id_file)};
+  const Places places{options.state_dir, options.run_dir, options.templates, instance_of(options.state_dir, *store), read_line(options.boot_id_file)};
   const auto network = make_network_kernel();
   const CgroupPorts groups = make_cgroup_ports({places.instance, options.cgroup_parent, options.launcher});
   const auto& cgroups = groups.tree;

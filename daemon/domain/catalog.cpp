@@ -8,6 +8,7 @@ namespace sovirt {
 void Catalog::load(const StoredState& state) {
   const std::unique_lock lock(mutex_);
   last_event_ = state.last_event;
+  readable_ = state.readable;
   std::map<std::string, Entry> loaded;
   for (const Resource& resource : state.resources) {
     Entry& entry = loaded[resource.uid];
@@ -80,7 +81,15 @@ EntryPtr Catalog::find_uid(std::string_view uid) const {
 EntryPtr Catalog::need(Kind kind, std::string_view name) const {
   check_name(kind, name);
   if (EntryPtr entry = find(kind, name)) return entry;
+  check_readable();
   throw Error{Code::not_found, "there is no " + std::string{kind_text(kind)} + " named " + std::string{name}};
+}
+
+void Catalog::check_readable() const {
+  const std::shared_lock lock(mutex_);
+  if (!readable_)
+    throw Error{Code::unavailable, "the database is damaged and cannot be read"}.with_hint(
+        "containers go on running; put back a backup of sovirt.db in the state directory and start sovirtd again");
 }
 
 std::vector<EntryPtr> Catalog::all(Kind kind) const { return after(kind, "", SIZE_MAX); }

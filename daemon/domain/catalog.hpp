@@ -43,6 +43,9 @@ class Catalog {
   void load(const StoredState&);
   void apply(const Commit&, std::int64_t last_event);
 
+  // Throws Error{unavailable} where the database could not be read: to say "not found", or show an empty list, would be a lie.
+  void check_readable() const;
+
   EntryPtr find(Kind, std::string_view name) const;  // nullptr: absent
   EntryPtr find_uid(std::string_view uid) const;
   EntryPtr need(Kind, std::string_view name) const;  // throws Error{not_found}
@@ -72,6 +75,7 @@ class Catalog {
   std::map<std::pair<std::string, std::string>, std::string> claims_;  // (type, value) -> uid
   std::map<std::string, std::vector<Condition>, std::less<>> conditions_;
   std::int64_t last_event_ = 0;
+  bool readable_ = true;
 };
 
 }  // namespace sovirt

@@ -111,7 +111,8 @@ Commit read_whole(const Json& json) {
   commit.runtime = read_optional(json.at("runtime"), read_runtime);
   for (const auto& event : json.at("events")) commit.events.push_back(read_event(event));
   const auto& actor = json.at("actor");
-  commit.actor = {actor.at("uid").get<std::uint32_t>(), actor.at("pid").get<std::int64_t>(), actor.at("request_id").get<std::string>()};
+  commit.actor = {actor.at("uid").get<std::uint32_t>(), actor.at("pid").get<std::int64_t>(), actor.at("request_id").get<std::string>(),
+                  actor.value("action", "")};
   return commit;
 }
 
@@ -126,7 +127,7 @@ Json write_commit(const Commit& commit) {
           {"remove_uid", commit.remove_uid ? Json(*commit.remove_uid) : Json(nullptr)},
           {"runtime", write_optional(commit.runtime, write_runtime)},
           {"events", write_events(commit.events)},
-          {"actor", {{"uid", commit.actor.uid}, {"pid", commit.actor.pid}, {"request_id", commit.actor.request_id}}}};
+          {"actor", {{"uid", commit.actor.uid}, {"pid", commit.actor.pid}, {"request_id", commit.actor.request_id}, {"action", commit.actor.action}}}};
 }
 
 Commit read_commit(const Json& json) {

@@ -124,6 +124,7 @@ Json HostService::document(const Entry& entry) { return write_resource(entry.res
 Json HostService::get(Kind kind, std::string_view name) { return document(*catalog_.need(kind, name)); }
 
 Page HostService::list(Kind kind, const ListQuery& query) {
+  catalog_.check_readable();
   return list_page(query, catalog_.last_event(), [&](const std::string& after) -> std::optional<Listed> {
     const auto next = catalog_.after(kind, after, 1);
     if (next.empty()) return std::nullopt;

@@ -6,6 +6,7 @@
 
 #include "daemon/base/log.hpp"
 #include "daemon/domain/service.hpp"
+#include "daemon/server/handling.hpp"
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/problem.hpp"
 #include "daemon/server/routes.hpp"
@@ -164,8 +165,7 @@ void Dispatcher::audit(const Request& request, const Reply& reply) noexcept {
   try {
     AuditRow row;
     row.at = now();
-    row.actor = {request.peer.uid, request.peer.pid, request.id};
-    row.action = request.method + " " + request.target.substr(0, 1024);
+    row.actor = actor_of(request);
     if (request.route != nullptr && request.route->kind && !request.params.empty())
       row.object = object_ref(*request.route->kind, request.params.front());
     row.status = reply.status;

@@ -132,10 +132,14 @@ std::vector<QueryParameter> list_parameters(bool with_state) {
 
 QueryParameter dry_run_parameter() { return {"dry_run", "boolean", "answer the plan, change nothing"}; }
 
+Actor actor_of(const Request& request) {
+  return {request.peer.uid, request.peer.pid, request.id, request.method + " " + request.target.substr(0, 1024)};
+}
+
 ChangeContext read_change(const Call& call, std::optional<Kind> kind) {
   const Request& request = call.request;
   ChangeContext context;
-  context.actor = {request.peer.uid, request.peer.pid, request.id};
+  context.actor = actor_of(request);
   if (const auto* dry = request.parameter("dry_run")) context.dry_run = read_flag("dry_run", *dry);
   if (const auto* within = request.parameter("confirm_within")) context.confirm_within = std::chrono::seconds{read_number("confirm_within", *within, 1, 3600)};
   if (const auto* value = request.header("if-none-match")) {

@@ -23,6 +23,7 @@ QueryParameter dry_run_parameter();
 
 // Actor, If-Match, If-None-Match and dry_run of a change. `object`: what If-Match is about; it is asked for its
 // revision only where the field is more than one tag. Throws Error{malformed}, Error{precondition_failed}.
+Actor actor_of(const Request&);
 ChangeContext read_change(const Call&, std::optional<Kind> kind);
 
 // 200, 201 or 204 with ETag and Location; the plan of a dry run; 202 for an operation, or what it has come to

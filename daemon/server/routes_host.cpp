@@ -40,7 +40,7 @@ std::function<Reply(const Call&)> for_all(Json (Service::*action)(const ChangeCo
 
 Json write_audit_row(const AuditRow& row) {
   return {{"at", rfc3339(row.at)}, {"actor", {{"uid", row.actor.uid}, {"pid", row.actor.pid}}}, {"request_id", row.actor.request_id},
-          {"action", row.action}, {"object", row.object}, {"status", row.status}, {"code", row.code}};
+          {"action", row.actor.action}, {"object", row.object}, {"status", row.status}, {"code", row.code}};
 }
 
 Reply audit(const Call& call) {

@@ -120,6 +120,7 @@ void SqliteStore::scan(const char* sql, const std::function<void(Statement&)>& r
 StoredState SqliteStore::load() {
   const std::scoped_lock lock{mutex_};
   StoredState state;
+  state.readable = database_ != nullptr;
   if (!database_) return state;
   scan(tables::all_resources, [&](Statement& row) { state.resources.push_back(tables::read_resource(row)); });
   scan(tables::all_runtimes, [&](Statement& row) { state.runtimes.push_back(tables::read_runtime(row)); });
@@ -163,6 +164,7 @@ std::vector<std::int64_t> apply(Database& database, std::optional<std::int64_t> 
   if (commit.runtime) tables::put_runtime(database, *commit.runtime);
   std::vector<std::int64_t> ids;
   for (const auto& event : commit.events) ids.push_back(tables::put_event(database, event));
+  tables::audit_commit(database, commit);
   failpoint::reach("store.commit.inside");
   return ids;
 }

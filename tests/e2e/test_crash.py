@@ -399,3 +399,33 @@ def run_errors(lab, story):
             daemon.destroy()
             daemon = lab.new_daemon()
     assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
+
+
+@test("crash-damaged-database-answers-503-and-ends-nothing")
+def damaged_database(lab):
+    daemon = lab.new_daemon()
+    daemon.container("kept", start=True)
+    pid = daemon.pid_of("kept")
+    daemon.stop()
+    database = daemon.state_dir / "sovirt.db"
+    whole = {path: path.read_bytes() for path in daemon.state_dir.glob("sovirt.db*")}
+    for path in whole:
+        path.unlink()
+    junk = b"not a database any more " * 4096
+    database.write_bytes(junk)
+    daemon.start()
+    assert daemon.api.get("/healthz").json["status"] == "degraded"
+    for answer in (daemon.api.get("/v1/containers"), daemon.api.get("/v1/containers/kept"),
+                   daemon.api.put("/v1/bridges/br0", {"addresses": []}), daemon.api.delete("/v1/containers/kept")):
+        assert answer.status == 503 and answer.headers.get("retry-after") and answer.json["code"] == "unavailable", answer
+    assert daemon.api.get("/v1/host").status == 200
+    assert kernel.process_exists(pid), "the container was ended"
+    daemon.stop()
+    assert database.read_bytes() == junk, "what was damaged was written to"
+    for path in daemon.state_dir.glob("sovirt.db*"):
+        path.unlink()
+    for path, content in whole.items():
+        path.write_bytes(content)
+    daemon.start()
+    assert daemon.pid_of("kept") == pid
+    assert daemon.shell("kept", "echo back") == "back\n"

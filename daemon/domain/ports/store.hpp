@@ -18,6 +18,7 @@ struct Actor {
   std::uint32_t uid = 0;
   std::int64_t pid = 0;
   std::string request_id;
+  std::string action{};              // "PUT /v1/bridges/brso1"; "": nobody asked, no audit row
 };
 
 // A value only one object of the host may hold. Types: "mac", "address", "subnet", "ifname".
@@ -56,13 +57,12 @@ struct Event {
 struct AuditRow {
   Time at{};
   Actor actor;
-  std::string action;                // "PUT /v1/bridges/brso1"
   std::string object;                // "bridge/brso1"
-  int status = 0;                    // HTTP status answered
+  int status = 0;                    // HTTP status answered; 0: committed, and then no answer was given any more
   std::string code;                  // problem code, "" for success
 };
 
-// Everything one change commits, in one transaction. Pure data, so that the journal can hold it.
+// Everything one change commits, in one transaction, with the audit row of its actor. Pure data, so that the journal can hold it.
 struct Commit {
   std::optional<Resource> put;                 // inserted or replaced; its revision is the new one
   std::optional<std::int64_t> expected_revision;  // of what is replaced; 0: must not exist. Otherwise precondition_failed/exists
@@ -115,6 +115,7 @@ struct StoredState {
   std::vector<JournalRow> journal;                   // open entries, oldest first
   std::vector<std::pair<std::string, std::vector<std::string>>> references;  // uid -> uids it depends on
   std::int64_t last_event = 0;
+  bool readable = true;                              // false: so damaged that nothing of it can be read
 };
 
 // Durable state. Thread-safe (one connection behind a mutex, no kernel call inside a transaction). Throws Error:
@@ -135,7 +136,8 @@ class Store {
   virtual void expire(Time before) = 0;              // finished operations, events, audit rows older than that
   virtual std::vector<Event> events(std::int64_t after, std::size_t most) = 0;
   virtual std::int64_t oldest_event() = 0;           // id of the oldest kept, 0 if none
-  virtual void audit(const AuditRow&) = 0;           // need not be durable before the answer
+  // Of an answer. Completes the row that a commit of the same request has written. Need not be durable before the answer.
+  virtual void audit(const AuditRow&) = 0;
   virtual std::vector<AuditRow> audit_rows(std::size_t most) = 0;
   virtual std::vector<HistoryRow> history(std::string_view uid) = 0;
   virtual std::optional<std::string> meta(std::string_view key) = 0;

@@ -54,7 +54,8 @@ std::int64_t oldest_event(Database&);
 constexpr const char* last_event = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
 
 // audit
-void put_audit(Database&, const AuditRow&);
+void put_audit(Database&, const AuditRow&);       // or completes the row of its request's commit
+void audit_commit(Database&, const Commit&);
 std::vector<AuditRow> audit_rows(Database&, std::size_t most);  // newest first
 
 // operation

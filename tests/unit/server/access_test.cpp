@@ -134,7 +134,7 @@ TEST(Audit, HasEachChangeAndEachRefusal) {
   EXPECT_TRUE(rows().empty());
   running.call("PUT", "/v1/bridges/br0", "{}", "X-Request-Id: first\r\n");
   ASSERT_EQ(rows().size(), 1u);   // written before the answer
-  EXPECT_EQ(rows()[0].action, "PUT /v1/bridges/br0");
+  EXPECT_EQ(rows()[0].actor.action, "PUT /v1/bridges/br0");
   EXPECT_EQ(rows()[0].object, "bridge/br0");
   EXPECT_EQ(rows()[0].status, 201);
   EXPECT_EQ(rows()[0].code, "");

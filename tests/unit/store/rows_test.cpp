@@ -74,14 +74,35 @@ TEST_F(RowsTest, operations_are_replaced_and_expire_when_they_are_over) {
 TEST_F(RowsTest, audit_rows_newest_first) {
   auto store = open();
   for (int i = 1; i <= 3; ++i)
-    store->audit({Time{std::chrono::seconds{i}}, {1000, 7, "r" + std::to_string(i)}, "PUT /v1/bridges/b", "bridge/b", 200 + i, "code"});
+    store->audit({Time{std::chrono::seconds{i}}, {1000, 7, "r" + std::to_string(i), "PUT /v1/bridges/b"}, "bridge/b", 200 + i, "code"});
   const auto rows = store->audit_rows(2);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].actor.request_id, "r3");
   EXPECT_EQ(rows[0].status, 203);
-  EXPECT_EQ(rows[0].action, "PUT /v1/bridges/b");
+  EXPECT_EQ(rows[0].actor.action, "PUT /v1/bridges/b");
   EXPECT_EQ(rows[1].actor.request_id, "r2");
   store->expire(Time{std::chrono::seconds{3}});
+  EXPECT_EQ(store->audit_rows(10).size(), 1u);
+}
+
+TEST_F(RowsTest, a_commit_leaves_its_audit_row_and_the_answer_completes_it) {
+  auto store = open();
+  const Actor actor{1000, 7, "r1", "PUT /v1/bridges/b"};
+  Commit commit;
+  commit.actor = actor;
+  Event event;
+  event.kind = "bridge";
+  event.name = "b";
+  commit.events.push_back(event);
+  store->commit(std::nullopt, commit);
+  ASSERT_EQ(store->audit_rows(10).size(), 1u);
+  EXPECT_EQ(store->audit_rows(10)[0].status, 0);
+  EXPECT_EQ(store->audit_rows(10)[0].object, "bridge/b");
+  store->audit({Time{}, actor, "bridge/b", 201, ""});
+  ASSERT_EQ(store->audit_rows(10).size(), 1u);
+  EXPECT_EQ(store->audit_rows(10)[0].status, 201);
+  commit.actor.action.clear();  // the daemon's own doing
+  store->commit(std::nullopt, commit);
   EXPECT_EQ(store->audit_rows(10).size(), 1u);
 }
 
