@@ -209,6 +209,7 @@ void make_container_pull(Command& command) {
 
 void add_container_file(Command& container) {
   Command& file = container.command("file", "look at and remove files of a container");
+  file.example("sovirtctl container file ls sodebian:/etc");
   auto listed = std::make_shared<std::string>();
   Command& ls = file.command("ls", "list a directory of a container, or show one file");
   ls.positional("CONTAINER:PATH", "what to list", *listed);

@@ -28,7 +28,7 @@ Json write_parameters(const Route& route) {
   for (const auto& parameter : route.query) {
     Json schema{{"type", parameter.type}};
     if (parameter.repeatable) schema = {{"type", "array"}, {"items", schema}};
-    parameters.push_back({{"name", parameter.name}, {"in", "query"}, {"required", false}, {"description", parameter.description}, {"schema", schema}});
+    parameters.push_back({{"name", parameter.name}, {"in", "query"}, {"required", parameter.required}, {"description", parameter.description}, {"schema", schema}});
   }
   const auto header = [&](const char* name) { parameters.push_back({{"name", name}, {"in", "header"}, {"required", false}, {"schema", {{"type", "string"}}}}); };
   if (route.change() && route.kind && route.pattern.find("{name}") != std::string::npos) header("If-Match");

@@ -17,7 +17,8 @@ struct Extra {
   const char* title;
 };
 constexpr Extra extras[] = {{408, "request-timeout", "The request did not come in time"},
-                            {417, "expectation-failed", "Expectation failed"}};
+                            {417, "expectation-failed", "Expectation failed"},
+                            {426, "upgrade-required", "A WebSocket is needed"}};
 
 Reply reply_of(const Error& error, int status, const Request& request) {
   Json document = write_problem(error, request.target, request.id);

@@ -28,6 +28,7 @@ struct QueryParameter {
   std::string type;                // of the schema: "integer", "boolean", "string"
   std::string description;
   bool repeatable = false;
+  bool required = false;
 };
 
 struct Answer {

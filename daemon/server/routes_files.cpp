@@ -113,7 +113,7 @@ Reply remove(const Call& call) {
 
 void add_file_routes(Router& router) {
   const std::string pattern = "/v1/containers/{name}/files";
-  const QueryParameter path{"path", "string", "absolute, in the container's root, without `..`"};
+  const QueryParameter path{"path", "string", "absolute, in the container's root, without `..`", false, true};
   router.add({.method = "GET", .pattern = pattern, .access = Access::admin,
               .summary = "A file's bytes with X-Sovirt-Mode, -Uid, -Gid; a directory's list, or with Accept: application/x-tar all below it",
               .query = {path, {"limit", "integer", "entries of a directory, 1 to 10000 (1000)"}, {"cursor", "string", "`next` of the page before"}},

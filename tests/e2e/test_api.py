@@ -158,7 +158,7 @@ def openapi(lab):
     assert document["openapi"].startswith("3.1"), document["openapi"]
     for path, methods in document["paths"].items():
         concrete = path.replace("{kind}", "bridges")
-        for part, value in (("name", "nosuch"), ("id", "nosuch"), ("pid", "1")):
+        for part, value in (("name", "nosuch"), ("id", "nosuch"), ("pid", "1"), ("snapshot", "nosuch")):
             concrete = concrete.replace("{" + part + "}", value)
         for method in ("get", "put", "post", "patch", "delete"):
             if path == "/v1/events" and method == "get":

@@ -190,16 +190,22 @@ Json pressure(const Reader& reader) {
 
 // Of the network namespace that the group's processes are in, from their side; null where that is the daemon's own.
 // /proc/PID/net shows it without entering it.
+bool has_own_network(pid_t pid) {
+  struct stat theirs {}, ours {};
+  return ::stat(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), &theirs) == 0 && ::stat("/proc/self/ns/net", &ours) == 0 &&
+         theirs.st_ino != ours.st_ino;
+}
+
 Json network(const Reader& reader) {
   std::set<pid_t> pids;
   for (const HierarchyRoot& root : reader.roots.all) {
     auto at = root.group(reader.group);
     if (at && pids.empty()) collect_processes(std::move(*at), pids);
   }
-  if (pids.empty()) return nullptr;
-  const std::string folder = "/proc/" + std::to_string(*pids.begin());
-  struct stat theirs {}, ours {};
-  if (::stat((folder + "/ns/net").c_str(), &theirs) != 0 || ::stat("/proc/self/ns/net", &ours) != 0 || theirs.st_ino == ours.st_ino) return nullptr;
+  // The monitor's helper in a container's group has the host's network: it is not the one to ask.
+  const auto apart = std::find_if(pids.begin(), pids.end(), has_own_network);
+  if (apart == pids.end()) return nullptr;
+  const std::string folder = "/proc/" + std::to_string(*apart);
   std::uint64_t received = 0, sent = 0;
   std::string text;
   try {

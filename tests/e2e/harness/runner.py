@@ -42,13 +42,19 @@ class Lab:
 
     def __init__(self):
         base = os.environ.get("TMPDIR", "/tmp")
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        self.home.chmod(0o711)   # dnsmasq gives up root, and reads its files again later
-        (self.home / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
-        self.tag = self.home.name[len(PREFIX):].replace("_", "x")
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self.base.chmod(0o711)   # dnsmasq gives up root, and reads its files again later
+        (self.base / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
+        self.tag = self.base.name[len(PREFIX):].replace("_", "x")
         self.cgroup_parent = f"/{PREFIX}{self.tag}"
-        (self.home / "cgroup").write_text(self.cgroup_parent)
+        (self.base / "cgroup").write_text(self.cgroup_parent)
         self.own, self.counter, self.shared_daemon = [], 0, None
+        self.new_home()
+
+    def new_home(self):
+        """A folder for each test: what one has put there is never in the way of the next."""
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=self.base))
+        self.home.chmod(0o755)
 
     @property
     def daemon(self):
@@ -58,13 +64,13 @@ class Lab:
 
     def new_daemon(self, keep=False, start=True, image=True, own_network=True, **environment):
         self.counter += 1
-        daemon = Daemon(self.home / f"d{self.counter}", f"{self.cgroup_parent}/d{self.counter}", own_network)
+        daemon = Daemon(self.base / f"d{self.counter}", f"{self.cgroup_parent}/d{self.counter}", own_network)
         if not keep:
             self.own.append(daemon)
         if start:
             daemon.start(**environment)
             if image:
-                images.load_busybox(daemon, self.home)
+                images.load_busybox(daemon, self.base)
         return daemon
 
     def name(self, stem, longest=15):
@@ -74,6 +80,8 @@ class Lab:
         for daemon in self.own:
             daemon.destroy()
         self.own.clear()
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.new_home()
         shared = self.shared_daemon
         if shared is None:
             return
@@ -90,7 +98,7 @@ class Lab:
         for daemon in [*self.own, self.shared_daemon]:
             if daemon:
                 daemon.destroy()
-        clean(self.home)
+        clean(self.base)
 
 
 def start_time(pid):

@@ -69,7 +69,7 @@ void FakeFileAccess::end_process(pid_t init) {
 unique_fd FakeFileAccess::root_of(const ProcessId& init) {
   const std::lock_guard lock(state_->mutex);
   if (state_->ended.contains(init.pid)) throw Error{Code::conflict, "the container has just ended"};
-  return unique_fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  return open_root ? open_root() : unique_fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
 
 // With the lock held: a path that others lie below.

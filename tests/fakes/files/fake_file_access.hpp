@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -13,6 +14,7 @@ namespace sovirt {
 class FakeFileAccess final : public FileAccess {
  public:
   // For tests.
+  std::function<unique_fd()> open_root;  // what root_of() gives; a descriptor of no use where it is not set
   void put(const std::string& path, std::string content);
   std::map<std::string, std::string> all() const;
   std::size_t open() const;              // sources and targets that are alive

@@ -114,8 +114,17 @@ unique_fd FakeRootFilesystems::mount(const RootfsLayers& layers) {
   if (!fd || ::fstat(fd.get(), &facts) != 0) throw errno_error("memfd_create");
   // Numbers of dead mounts are used again by the kernel: the newest counts.
   mounts_.insert_or_assign({facts.st_dev, facts.st_ino}, layers);
+  newest_ = layers;
   ++made_;
   return fd;
+}
+
+unique_fd FakeRootFilesystems::mount_again() {
+  const RootfsLayers layers = [&] {
+    const std::scoped_lock lock{mutex_};
+    return newest_;
+  }();
+  return mount(layers);
 }
 
 void FakeRootFilesystems::write(int rootfs, const std::vector<RootfsFile>& files) {

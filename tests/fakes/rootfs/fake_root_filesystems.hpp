@@ -43,6 +43,7 @@ class FakeRootFilesystems final : public RootFilesystems {
   std::optional<std::string> missing_for(int rootfs, std::string_view command, std::string_view path_variable) override;
   std::optional<std::string> find_init(int rootfs) override;
   int shutdown_signal(int rootfs, std::string_view command) override;
+  unique_fd mount_again();                                       // what was mounted last
   RootfsLayers layers(int rootfs) const;                         // of a mount
 
  private:
@@ -54,6 +55,7 @@ class FakeRootFilesystems final : public RootFilesystems {
   std::map<std::string, Image> images_;
   std::map<std::string, std::map<std::string, std::string>> containers_;   // by directory: what was written
   std::map<std::pair<dev_t, ino_t>, RootfsLayers> mounts_;
+  RootfsLayers newest_;
   std::size_t made_ = 0;
   std::map<int, Error> failures_;                                // by number of the call
   int calls_ = 0;

@@ -25,7 +25,7 @@ TEST(ImageSpec, round_trip) {
 TEST(ImageSpec, table) {
   const std::pair<const char*, const char*> cases[] = {
       {"{}", "/source required"}, {R"({"source":{}})", "/source/type required"}, {R"({"source":1})", "/source type"}, {R"({"source":{"type":"iso"}})", "/source/type choice"},
-      {R"({"source":{"type":"oci","path":"/x"}})", "/source/type unsupported"}, {R"({"source":{"type":"container","container":"web"}})", "/source/type unsupported"},
+      {R"({"source":{"type":"oci","path":"/x"}})", "/source/type unsupported"}, {R"({"source":{"type":"container","container":"-web"}})", "/source/container format"},
       {R"({"source":{"type":"debootstrap","suite":"--foreign"}})", "/source/suite format"}, {R"({"source":{"type":"debootstrap","suite":""}})", "/source/suite format"},
       {R"({"source":{"type":"debootstrap","suite":"a/../b"}})", "/source/suite format"}, {R"({"source":{"type":"debootstrap","mirror":"ftp://x"}})", "/source/mirror format"},
       {R"({"source":{"type":"debootstrap","mirror":"http://"}})", "/source/mirror format"}, {R"({"source":{"type":"debootstrap","mirror":"http://a b"}})", "/source/mirror format"},
