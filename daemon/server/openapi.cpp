@@ -93,7 +93,7 @@ Json write_operation(const Route& route) {
   Json parameters = write_parameters(route);
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (route.body == BodyKind::bytes)
-    operation["requestBody"] = {{"required", true}, {"content", {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
+    operation["requestBody"] = {{"required", !route.empty_body}, {"content", {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}}}};
   if (route.body == BodyKind::json || route.body == BodyKind::optional_json) {
     Json content{{"application/json", {{"schema", schema_reference(route.request_schema)}}}};
     if (route.method == "PATCH") content["application/merge-patch+json"] = {{"schema", {{"type", "object"}}}};

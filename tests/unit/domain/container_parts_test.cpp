@@ -96,7 +96,8 @@ TEST_F(Parts, DevicesAreAllowedAndMade) {
 
 TEST_F(Parts, WhatNeedsARestartSaysSo) {
   const auto condition = [&] {
-    for (const Json& one : host.container("web").at("status").at("conditions"))
+    const Json document = host.container("web");   // named: a range-for does not keep what .at() looks into
+    for (const Json& one : document.at("status").at("conditions"))
       if (one.at("type") == "RestartNeeded") return one.at("message").get<std::string>();
     return std::string{};
   };
