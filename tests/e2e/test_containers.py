@@ -405,7 +405,7 @@ def compressions(lab):
 @test("image-upload")
 def upload(lab):
     daemon = lab.daemon
-    path = lab.home / "busybox.tar.gz"
+    path = images.busybox_tarball(lab.home / "busybox.tar.gz")
     answer = daemon.api.request("PUT", "/v1/images/uploaded/content", path.read_bytes(), {"Content-Type": "application/octet-stream"})
     assert answer.status in (200, 201, 202), answer
     document = daemon.api.wait_operation(answer)
