@@ -101,7 +101,8 @@ void PacketRules::plan(const Resource& object, const Json& share, bool has_stake
     if (object.kind == Kind::bridge) now = share_of_bridge(committed->resource);
     else if (committed->runtime.alive()) now = share_of_container(committed->resource);
   }
-  const bool same = rules_with(object.uid, &now) == rules_with(object.uid, &share);
+  // Mostly it had no share and gets none: then nobody else's rules need to be put together.
+  const bool same = now == share || rules_with(object.uid, &now) == rules_with(object.uid, &share);
   if (same && (!has_stake || intact())) return;
   plan.add("filter.set", {{"uid", object.uid}, {"from", std::move(now)}, {"to", share}},
            share.is_null() ? "take the rules of " + object.name + " out of the packet filter" : "put the rules of " + object.name + " into the packet filter");

@@ -2,11 +2,13 @@
 import pathlib
 
 from harness import kernel
-from harness.runner import Skip, test
-from test_crash import Story, interrupted, learn, refused
+from harness.runner import test
+from test_crash import Story, run_errors, run_sweep
 
 
 class CgroupStory(Story):
+    image = False
+
     def __init__(self):
         self.steps = [
             ("create outer", "PUT", "/v1/cgroups/outer", {"pids": {"max": 40}}),
@@ -31,44 +33,16 @@ class CgroupStory(Story):
     def state(self, daemon):
         return {item["name"]: item["revision"] for item in daemon.items("cgroups")}
 
+    def tidy(self, daemon):
+        for cgroup in ("inner", "outer"):
+            daemon.api.delete(f"/v1/cgroups/{cgroup}")
+
 
 @test("cgroup-crash-failpoint-sweep", seconds=600)
 def sweep(lab):
-    daemon = lab.new_daemon(image=False)
-    story = CgroupStory()
-    log = daemon.home / "startup"
-    daemon.restart(SOVIRT_FAILPOINT_LOG=str(log))
-    startup = set(log.read_text().split()) if log.exists() else set()
-    pairs = learn(daemon, story)
-    if not pairs:
-        raise Skip("this build has no failpoints (use the dev preset)")
-    wrong = []
-    for index, name in pairs:
-        if name not in startup:
-            try:
-                interrupted(daemon, story, index, name)
-            except AssertionError as error:
-                wrong.append(str(error))
-                daemon.restart()
-                for cgroup in ("inner", "outer"):
-                    daemon.api.delete(f"/v1/cgroups/{cgroup}")
-    print(f"  {len(pairs)} failpoints in {len(story.steps)} steps")
-    assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
+    run_sweep(lab, CgroupStory())
 
 
 @test("cgroup-crash-errors-roll-back", seconds=600)
 def errors(lab):
-    daemon = lab.new_daemon(image=False)
-    story = CgroupStory()
-    pairs = learn(daemon, story)
-    if not pairs:
-        raise Skip("this build has no failpoints (use the dev preset)")
-    wrong = []
-    for index, name in pairs:
-        try:
-            refused(daemon, story, index, name)
-        except AssertionError as error:
-            wrong.append(str(error))
-            daemon.destroy()
-            daemon = lab.new_daemon(image=False)
-    assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
+    run_errors(lab, CgroupStory())

@@ -123,6 +123,7 @@ def away(lab):
 
 class Story:
     """The life that the sweep interrupts at every failpoint: each step, and how to see that it is whole or not there."""
+    image = True   # does it need one?
 
     def __init__(self, bridge):
         self.bridge = bridge
@@ -135,6 +136,10 @@ class Story:
             ("delete container", "DELETE", "/v1/containers/c1", None),
             ("delete bridge", "DELETE", f"/v1/bridges/{bridge}", None),
         ]
+
+    def tidy(self, daemon):
+        """Takes away what a run that failed has left."""
+        daemon.remove_all()
 
     @staticmethod
     def again(step):
@@ -337,7 +342,7 @@ def sweep_services(lab):
 
 
 def run_sweep(lab, story):
-    daemon = lab.new_daemon()
+    daemon = lab.new_daemon(image=story.image)
     log = daemon.home / "startup"
     daemon.restart(SOVIRT_FAILPOINT_LOG=str(log))
     startup = set(log.read_text().split()) if log.exists() else set()
@@ -354,7 +359,7 @@ def run_sweep(lab, story):
             except AssertionError as error:   # the others are worth knowing too
                 wrong.append(str(error))
                 daemon.restart()
-                daemon.remove_all()
+                story.tidy(daemon)
     print(f"  swept in {time.monotonic() - started:.0f} s")
     assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
 
@@ -393,7 +398,7 @@ def layer_errors(lab):
 
 
 def run_errors(lab, story):
-    daemon = lab.new_daemon()
+    daemon = lab.new_daemon(image=story.image)
     pairs = learn(daemon, story)
     if not pairs:
         raise Skip("this build has no failpoints (use the dev preset)")
@@ -404,7 +409,7 @@ def run_errors(lab, story):
         except AssertionError as error:
             wrong.append(str(error))
             daemon.destroy()
-            daemon = lab.new_daemon()
+            daemon = lab.new_daemon(image=story.image)
     assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)
 
 

@@ -13,10 +13,10 @@
 #include <cstring>
 #include <initializer_list>
 #include <string_view>
-#include <thread>
 
 #include "daemon/base/error.hpp"
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/base/watch_thread.hpp"
 
 namespace sovirt::filter {
 namespace {
@@ -100,28 +100,10 @@ class Subscription {
   alignas(nlmsghdr) std::array<char, 65536> buffer_;
 };
 
-class Handle {
- public:
-  Handle(std::string table, std::function<void()> changed)
-      : subscription_(std::make_shared<Subscription>(std::move(table), std::move(changed))),
-        thread_([subscription = subscription_] { subscription->run(); }) {}
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() {
-    subscription_->stop();
-    if (thread_.get_id() == std::this_thread::get_id()) thread_.detach();  // it holds the subscription itself
-    else thread_.join();
-  }
-
- private:
-  std::shared_ptr<Subscription> subscription_;
-  std::thread thread_;
-};
-
 }  // namespace
 
 std::shared_ptr<void> watch_filter(std::string table, std::function<void()> changed) {
-  return std::make_shared<Handle>(std::move(table), std::move(changed));
+  return std::make_shared<WatchThread<Subscription>>(std::move(table), std::move(changed));
 }
 
 }  // namespace sovirt::filter

@@ -10,9 +10,9 @@
 
 #include <cerrno>
 #include <system_error>
-#include <thread>
 
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/base/watch_thread.hpp"
 #include "daemon/kernel/netlink/connection.hpp"
 
 namespace sovirt::netlink {
@@ -108,30 +108,11 @@ class Subscription {
   NetworkKernel::Listener listener_;
 };
 
-// Ends the thread when it dies: after that the listener is not called again.
-class Handle {
- public:
-  explicit Handle(NetworkKernel::Listener listener)
-      : subscription_(std::make_shared<Subscription>(std::move(listener))),
-        thread_([subscription = subscription_] { subscription->run(); }) {}
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() {
-    subscription_->stop();
-    if (thread_.get_id() == std::this_thread::get_id()) thread_.detach();  // it holds the subscription itself
-    else thread_.join();
-  }
-
- private:
-  std::shared_ptr<Subscription> subscription_;
-  std::thread thread_;
-};
-
 }  // namespace
 
 std::shared_ptr<void> watch_links(NetworkKernel::Listener listener) {
   try {
-    return std::make_shared<Handle>(std::move(listener));
+    return std::make_shared<WatchThread<Subscription>>(std::move(listener));
   } catch (const std::system_error& error) {
     throw errno_error(error.code().value(), "clone", "the thread that watches links");
   }

@@ -13,17 +13,12 @@
 
 #include "daemon/base/error.hpp"
 #include "daemon/kernel/filter/kernel_packet_filter.hpp"
-#include "daemon/kernel/helper/run_program.hpp"
 #include "tests/fakes/filter/fake_packet_filter.hpp"
+#include "tests/support/shell.hpp"
+#include "tests/support/soon.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string shell(const std::string& script) {
-  const auto result = helper::run_program({"/bin/sh", "-ec", script}, "", std::chrono::seconds{20});
-  if (result.status != 0) throw Error{Code::internal, script + ": " + result.error_output};
-  return result.output;
-}
 
 class FakeWorld {
  public:
@@ -90,16 +85,6 @@ FilterRules everything() {
   rules.publications.push_back({"container/web", "br0", false, 8080, *Cidr::parse("10.0.0.2/24"), 80, false});
   rules.publications.push_back({"container/web", "br0", true, 53, *Cidr::parse("fd00::2/64"), 53, true});
   return rules;
-}
-
-template <class Condition>
-bool soon(Condition holds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{2});
-  }
-  return true;
 }
 
 TYPED_TEST(Filter, NothingAskedIsNothingThere) {

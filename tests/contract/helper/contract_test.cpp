@@ -15,6 +15,7 @@
 #include "daemon/base/error.hpp"
 #include "daemon/kernel/helper/helper_processes.hpp"
 #include "tests/fakes/helper/fake_helpers.hpp"
+#include "tests/support/soon.hpp"
 
 namespace sovirt {
 namespace {
@@ -63,16 +64,6 @@ class RealWorld {
 
 HelperSpec sleeper(const std::string& seconds = "1000") {
   return {"sleeper", "sleep", {seconds}, {{"config", "in {dir}"}}, {{"hosts", "one"}}};
-}
-
-template <class Condition>
-bool soon(Condition holds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{2});
-  }
-  return true;
 }
 
 template <class World>

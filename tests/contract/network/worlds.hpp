@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "daemon/base/error.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
+#include "tests/support/soon.hpp"
 
 namespace sovirt::contract {
 
@@ -69,17 +69,6 @@ class Network : public testing::Test {
   std::optional<World> world_;
 };
 using Worlds = testing::Types<FakeWorld, RealWorld>;
-
-// True as soon as `holds` does, false when it has not come true in time.
-template <class Condition>
-bool soon(Condition holds, std::chrono::milliseconds limit = std::chrono::seconds{5}) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{2});
-  }
-  return true;
-}
 
 // The Error an action throws, nullopt if it throws none.
 template <class Action>

@@ -5,18 +5,12 @@
 
 #include <optional>
 
-#include "daemon/kernel/helper/run_program.hpp"
 #include "daemon/kernel/netlink/uplinks.hpp"
 #include "tests/fakes/network/fake_uplinks.hpp"
+#include "tests/support/shell.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string shell(const std::string& script) {
-  const auto result = helper::run_program({"/bin/sh", "-ec", script}, "", std::chrono::seconds{20});
-  if (result.status != 0) throw Error{Code::internal, script + ": " + result.error_output};
-  return result.output;
-}
 
 class FakeWorld {
  public:
