@@ -23,11 +23,13 @@ Error library_error(std::string call, int code, int number) {
   return Error{Code::internal, call + ": " + ::nl_geterror(code)};
 }
 
-SocketPtr connect_route() {
+SocketPtr connect_route() { return connect(NETLINK_ROUTE); }
+
+SocketPtr connect(int protocol) {
   SocketPtr socket{::nl_socket_alloc()};
   if (!socket) throw std::bad_alloc{};
   errno = 0;
-  if (const int code = ::nl_connect(socket.get(), NETLINK_ROUTE); code < 0) throw library_error("nl_connect", code, errno);
+  if (const int code = ::nl_connect(socket.get(), protocol); code < 0) throw library_error("nl_connect", code, errno);
   ::nl_socket_set_msg_buf_size(socket.get(), buffer_size);
   return socket;
 }

@@ -15,7 +15,8 @@ namespace sovirt::netlink {
 // failure" is what it makes of EMFILE); so `number`, the errno it left behind, goes first where there is one.
 Error library_error(std::string call, int code, int number);
 
-// Connected to NETLINK_ROUTE of the calling thread's network namespace. Throws Error.
+// Connected to that protocol (NETLINK_ROUTE is 0) of the calling thread's network namespace. Throws Error.
+SocketPtr connect(int protocol);
 SocketPtr connect_route();
 
 struct FreeBuffer {

@@ -12,17 +12,6 @@
 namespace sovirt::netlink {
 namespace {
 
-// 60 random bits: a link that is there already does not have this name, so what follows in the same
-// datagram cannot hit a foreign link even if the creation in front of it failed.
-std::string passing_name() {
-  constexpr std::string_view digits = "abcdefghijklmnopqrstuvwxyz234567";
-  std::array<unsigned char, 12> random;
-  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) throw errno_error("getrandom");
-  std::string name = "so-";
-  for (const unsigned char byte : random) name += digits[byte % digits.size()];
-  return name;
-}
-
 void put_bridge_data(Batch& batch, bool stp, bool fresh) {
   batch.nest(IFLA_LINKINFO, [&] {
     batch.put_text(IFLA_INFO_KIND, "bridge");
@@ -133,6 +122,17 @@ LinkChange undo_of(const LinkState& now, const LinkChange& change) {
 }
 
 }  // namespace
+
+// 60 random bits: a link that is there already does not have this name, so what follows in the same
+// datagram cannot hit a foreign link even if the creation in front of it failed.
+std::string passing_name() {
+  constexpr std::string_view digits = "abcdefghijklmnopqrstuvwxyz234567";
+  std::array<unsigned char, 12> random;
+  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) throw errno_error("getrandom");
+  std::string name = "so-";
+  for (const unsigned char byte : random) name += digits[byte % digits.size()];
+  return name;
+}
 
 void refuse_pattern(std::string_view name) {
   if (name.find('%') != std::string_view::npos)

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "daemon/kernel/netlink/records.hpp"
@@ -12,6 +13,8 @@ bool delete_link(Socket& socket, std::string_view name, std::string_view uid);
 bool delete_index(Socket& socket, int ifindex);  // false: was gone
 void change_link(Socket& socket, std::string_view name, const LinkChange& change);
 
+// A name that no link has: 60 random bits.
+std::string passing_name();
 // A name the kernel would take for a pattern ("br%d") and fill in with one of its own choice.
 void refuse_pattern(std::string_view name);
 // Marks the link that is found by `name`; the altname must be free.

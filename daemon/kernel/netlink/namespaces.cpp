@@ -43,10 +43,16 @@ void set_loopback_up(Socket& socket) {
 
 }  // namespace
 
-Socket socket_in(int netns) {
+Socket socket_in(int netns, int protocol) {
   const Homecoming homecoming;
   if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns", "network namespace");
-  return Socket{};
+  return Socket{protocol};
+}
+
+void run_in(int netns, const std::function<void()>& work) {
+  const Homecoming homecoming;
+  if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns", "network namespace");
+  work();
 }
 
 unique_fd new_netns() {

@@ -58,7 +58,7 @@ Code code_of(int number) noexcept {
 
 }  // namespace
 
-Socket::Socket() : socket_(connect_route()) {
+Socket::Socket(int protocol) : socket_(connect(protocol)) {
   errno = 0;
   if (const int code = ::nl_socket_set_buffer_size(socket_.get(), kernel_queue, kernel_queue); code < 0)
     throw library_error("nl_socket_set_buffer_size", code, errno);

@@ -22,11 +22,11 @@ struct Outcome {
 // One message of a dump: its payload without nlmsghdr.
 using Dump = std::vector<Bytes>;
 
-// A NETLINK_ROUTE socket. It acts on the network namespace of the thread that made it, whoever uses it later.
+// A netlink socket, by default of NETLINK_ROUTE. It acts on the network namespace of the thread that made it, whoever uses it later.
 // One thread at a time. Source: netlink(7), rtnetlink(7).
 class Socket {
  public:
-  Socket();  // throws Error
+  explicit Socket(int protocol = 0);  // throws Error
 
   // One sendmsg: the kernel has worked on every message before it returns, and a signal, even SIGKILL,
   // comes before the first or after the last. A message that fails does not stop those behind it.

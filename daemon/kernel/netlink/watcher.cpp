@@ -27,13 +27,17 @@ void enlarge_queue(nl_sock* socket) {
     ::nl_socket_set_buffer_size(socket, kernel_queue, 0);
 }
 
-SocketPtr subscribe() {
+}  // namespace
+
+SocketPtr subscribe(bool all) {
   SocketPtr socket = connect_route();
   enlarge_queue(socket.get());
   errno = 0;
   int code = ::nl_socket_set_nonblocking(socket.get());
   if (code < 0) throw library_error("nl_socket_set_nonblocking", code, errno);
   code = ::nl_socket_add_memberships(socket.get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NONE);
+  if (code == 0 && all)
+    code = ::nl_socket_add_memberships(socket.get(), RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_TC, RTNLGRP_IPV4_NETCONF, RTNLGRP_NONE);
   if (code < 0) throw library_error("nl_socket_add_memberships", code, errno);
   return socket;
 }
@@ -46,6 +50,11 @@ std::optional<LinkEvent> read_event(const nlmsghdr& message) {
     event.ifindex = static_cast<int>(value_of<ifaddrmsg>(payload).ifa_index);
     return event;
   }
+  if (type == RTM_NEWQDISC || type == RTM_DELQDISC) {
+    event.ifindex = value_of<tcmsg>(payload).tcm_ifindex;
+    return event;
+  }
+  if (type == RTM_DELROUTE || type == RTM_NEWNETCONF) return event;
   if (type != RTM_NEWLINK && type != RTM_DELLINK) return std::nullopt;
   const auto head = value_of<ifinfomsg>(payload);
   event.ifindex = head.ifi_index;
@@ -55,11 +64,13 @@ std::optional<LinkEvent> read_event(const nlmsghdr& message) {
   return event;
 }
 
+namespace {
+
 // What the thread works on, alive as long as the thread.
 class Subscription {
  public:
   explicit Subscription(NetworkKernel::Listener listener)
-      : socket_(subscribe()), stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(std::move(listener)) {
+      : socket_(subscribe(false)), stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(std::move(listener)) {
     if (!stop_) throw errno_error("eventfd");
   }
   void stop() const noexcept { ::eventfd_write(stop_.get(), 1); }
