@@ -23,6 +23,8 @@ constexpr std::array kinds{
     KindNames{Kind::image, "image", "images", longest_label},
     KindNames{Kind::cgroup, "cgroup", "cgroups", longest_label},
     KindNames{Kind::volume, "volume", "volumes", longest_label},
+    KindNames{Kind::netns, "netns", "netns", longest_label},
+    KindNames{Kind::link, "link", "links", longest_interface_name},
 };
 
 const KindNames& names_of(Kind kind) noexcept {

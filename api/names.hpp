@@ -5,7 +5,7 @@
 
 namespace sovirt {
 
-enum class Kind { bridge, container, image, cgroup, volume };
+enum class Kind { bridge, container, image, cgroup, volume, netns, link };
 const std::vector<Kind>& all_kinds();
 
 std::string_view kind_text(Kind) noexcept;      // "bridge"

@@ -22,6 +22,7 @@
 #include "daemon/kernel/image/kernel_image_builder.hpp"
 #include "daemon/kernel/mount/kernel_layer_files.hpp"
 #include "daemon/kernel/mount/overlay_root_filesystems.hpp"
+#include "daemon/kernel/namespace/namespaces.hpp"
 #include "daemon/kernel/netlink/netlink_kernel.hpp"
 #include "daemon/kernel/netlink/uplinks.hpp"
 #include "daemon/domain/device_rules.hpp"
@@ -134,7 +135,14 @@ int serve(const Options& options, Log& log) {
   const auto filter = make_packet_filter({places.instance, options.run_dir + "/forwarding.json"});
   const auto helpers = make_helpers({options.run_dir + "/helpers", options.libexec, places.boot_id});
   const auto uplinks = make_uplinks();
-  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live, *archives}, *store, log, places);
+  const auto pins = make_namespace_pins("/run/netns");
+  const auto kept = make_kept_namespaces(options.run_dir + "/netns");
+  const auto inside = make_namespace_inside();
+  const auto namespaces = make_namespace_watch();
+  const auto ends = make_link_ends();
+  const auto prober = make_prober();
+  const NetnsPorts netns{*pins, *kept, *inside, *namespaces, *ends, *prober};
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live, *archives, netns}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

@@ -100,8 +100,10 @@ Action Containers::network_action() {
   return {[this](const Json& args, Scratch& scratch) {
             scratch.netns = kernel_.network.create_netns();
             for (const Json& nic : args.at("nics")) kernel_.network.plug(read_nic_args(nic, scratch.netns.get()));
+            links_->enter(text(args, "uid"), scratch.netns.get());
           },
           [this](const Json& args, Scratch& scratch) {
+            links_->leave(text(args, "uid"));
             scratch.netns.reset();
             for (const Json& nic : args.at("nics")) kernel_.network.delete_link(text(nic, "host_name"), text(nic, "uid"));
           }};
@@ -165,6 +167,7 @@ void Containers::collect(const Json& args) {
   const std::string group = text(args, "group");
   kernel_.cgroups.kill(group);
   if (mount_ends_) mount_ends_(text(args, "uid"));
+  links_->leave(text(args, "uid"));
   for (const Json& link : args.at("links")) kernel_.network.delete_link(link.get<std::string>(), text(args, "uid"));
   kernel_.cgroups.remove(group);
   const std::lock_guard lock(seen_mutex_);

@@ -203,7 +203,7 @@ Plan Containers::plan_start(const Resource& container) const {
       nics.push_back(nic_args(container, spec.nics[index], index, bridge_spec.mtu));
       nics.back()["isolated"] = bridge_spec.isolation;
     }
-    plan.add("container.network", {{"nics", nics}},
+    plan.add("container.network", {{"uid", container.uid}, {"nics", nics}},
              "create the network namespace of " + name + " with " + std::to_string(nics.size()) + " NIC(s)");
   }
   for (std::size_t index = 0; index < spec.nics.size(); ++index) dhcp_clients_.plan_nic(container, spec.nics[index], index, std::nullopt, plan);

@@ -11,6 +11,7 @@
 #include "daemon/domain/bridge_services.hpp"
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/dhcp_clients.hpp"
+#include "daemon/domain/container_links.hpp"
 #include "daemon/domain/exits.hpp"
 #include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/images.hpp"
@@ -30,6 +31,8 @@ class Containers final : public KindRules {
              const Volumes& volumes, PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients)
       : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), parts_(catalog, kernel, volumes),
         packet_rules_(packet_rules), layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients) {}
+
+  void join_links(ContainerLinks& links) { links_ = &links; }   // before anything runs
 
   Kind kind() const noexcept override { return Kind::container; }
   // Facts: MACs, the image's digest and directory. Throws Error{not_found} for an unknown image or bridge.
@@ -91,6 +94,7 @@ class Containers final : public KindRules {
   Layers& layers_;
   const BridgeServices& bridge_services_;
   const DhcpClients& dhcp_clients_;
+  ContainerLinks* links_ = nullptr;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.
   struct Seen {

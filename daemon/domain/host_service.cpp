@@ -21,6 +21,8 @@ constexpr std::size_t exec_output_limit = 1 << 20;  // bytes of each stream in t
 HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Places places)
     : kernel_(kernel), store_(store), log_(log), places_(std::move(places)),
       catalog_([this](const Resource& resource) { return kinds_.of(resource.kind).claims(resource); }),
+      namespaces_(catalog_, kernel_.netns), links_(catalog_, namespaces_, kernel_.netns, kernel_.network),
+      network_tools_(catalog_, namespaces_, kernel_),
       executor_(store_, catalog_, log_, listeners_), operations_(store_, log_),
       packet_rules_(catalog_, kernel_.filter), bridge_services_(catalog_, kernel_.helpers),
       dhcp_clients_(catalog_, kernel_.helpers, kernel_.network), bridges_(catalog_, kernel_, packet_rules_, bridge_services_, dhcp_clients_),
@@ -29,7 +31,7 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       layers_(catalog_, kernel_, places_), volumes_(catalog_, kernel_, places_),
       containers_(catalog_, kernel_, places_, exits_, images_, volumes_, packet_rules_, layers_, bridge_services_, dhcp_clients_),
       files_(catalog_, locks_, kernel_, places_),
-      kinds_({&bridges_, &images_, &cgroups_, &volumes_, &containers_}),
+      kinds_({&namespaces_, &bridges_, &links_, &images_, &cgroups_, &volumes_, &containers_}),
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),
       terminals_(catalog_, kernel_, containers_), inside_(catalog_, kernel_, files_),
       lifecycle_(catalog_, executor_, locks_, containers_, restarts_, kernel_, places_),
@@ -41,6 +43,7 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
   images_.publish_with([this](const std::string& container, const Actor& actor, std::stop_token stop, const auto& progress) {
     return exports_.publish(container, actor, stop, progress);
   });
+  containers_.join_links(links_);
   containers_.before_mount_ends([this](std::string_view uid) { files_.end(uid); });
   for (KindRules* rules : kinds_.all()) executor_.add_actions(rules->actions());
   executor_.add_actions(packet_rules_.actions());
@@ -68,6 +71,13 @@ void HostService::start() {
   bridge_services_.collect_orphans();
   dhcp_clients_.collect_orphans();
   commits_ = listeners_.add([this] { refresh_services(); });
+  for (KindRules* rules : kinds_.all()) {
+    try {
+      rules->collect_orphans(places_.instance);
+    } catch (const std::exception& error) {
+      log_.warning("cannot remove what nobody owns", {{"kind", std::string{kind_text(rules->kind())}}, {"detail", error.what()}});
+    }
+  }
   expire_old();
   const Actor policy{0, ::getpid(), "restart-policy"};
   restarts_.start([this, policy](const std::string& uid, const Aftermath& aftermath) {

@@ -19,11 +19,14 @@
 #include "daemon/domain/host_inside.hpp"
 #include "daemon/domain/host_terminals.hpp"
 #include "daemon/domain/exports.hpp"
+#include "daemon/domain/host_network_tools.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/keyed_locks.hpp"
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/lifecycle.hpp"
+#include "daemon/domain/link_rules.hpp"
+#include "daemon/domain/netns_rules.hpp"
 #include "daemon/domain/operations.hpp"
 #include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/reconciler.hpp"
@@ -68,6 +71,7 @@ class HostService final : public Service, private Confirmations, private Checkpo
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
   void abandon_upload(const std::string& path) noexcept override;
   Json templates() override;
+  NetworkTools& network_tools() override { return network_tools_; }
 
   Json operation(std::string_view id) override;
   Page operations(const ListQuery&) override;
@@ -97,6 +101,7 @@ class HostService final : public Service, private Confirmations, private Checkpo
   ChangeResult build_image(const EntryPtr& before, Resource wanted, const std::string& upload, const ChangeContext&);
   Plan plan_change(const EntryPtr& before, Resource& wanted, Commit&);
   std::vector<std::string> lock_keys(Kind, std::string_view name, const Json& spec) const;
+  void remove_links_of(const EntryPtr&, const ChangeContext&);
   ChangeResult shown(Kind, std::string_view name, bool created);
   ChangeResult after_state_change(std::string_view container, const Plan&, const ChangeContext&, std::string_view change);
   Json document(const Entry&);
@@ -114,6 +119,9 @@ class HostService final : public Service, private Confirmations, private Checkpo
   Log& log_;
   Places places_;
   Catalog catalog_;
+  NetnsRules namespaces_;
+  LinkRules links_;
+  HostNetworkTools network_tools_;
   Listeners listeners_;
   KeyedLocks locks_;
   Exits exits_;

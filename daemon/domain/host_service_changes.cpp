@@ -168,8 +168,18 @@ ChangeResult HostService::finish_upload(std::string_view image, const std::strin
   return build_image(before, std::move(wanted), path, context);
 }
 
+// Each a change of its own, as if it had been asked for: what cannot go leaves the rest as it is.
+void HostService::remove_links_of(const EntryPtr& known, const ChangeContext& context) {
+  check_preconditions(known, known->resource.kind, known->resource.name, context);
+  ChangeContext plain;
+  plain.actor = context.actor;
+  for (const EntryPtr& user : catalog_.dependents(known->resource.uid))
+    if (user->resource.kind == Kind::link) remove(Kind::link, user->resource.name, plain);
+}
+
 ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeContext& context) {
   const EntryPtr known = catalog_.need(kind, name);
+  if (context.cascade && !context.dry_run) remove_links_of(known, context);
   const auto guard = locks_.lock(lock_keys(kind, name, known->resource.spec));
   const EntryPtr entry = catalog_.need(kind, name);
   check_preconditions(entry, kind, name, context);

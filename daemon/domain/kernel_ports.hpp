@@ -4,6 +4,7 @@
 #include "daemon/domain/ports/cgroup_members.hpp"
 #include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/archives.hpp"
+#include "daemon/domain/netns_ports.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
 #include "daemon/domain/ports/file_access.hpp"
 #include "daemon/domain/ports/helpers.hpp"
@@ -36,6 +37,7 @@ struct KernelPorts {
   Uplinks& uplinks;
   LiveChanges& live;
   Archives& archives;
+  NetnsPorts netns;
 };
 
 struct Places {

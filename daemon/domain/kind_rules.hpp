@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/bridge.hpp"
@@ -52,6 +53,8 @@ class KindRules {
   // Compared with the kernel at start, after a boot and on notice; then plan() is also what repairs.
   virtual bool reconciled() const noexcept { return false; }
   virtual Policy policy(const Resource&) const { return Policy::repair; }
+  // Once at start, the journal resolved: what carries the instance's mark and belongs to nobody goes.
+  virtual void collect_orphans(std::string_view /*instance*/) {}
   // Listens to the kernel until the handle dies.
   virtual std::shared_ptr<void> watch(Notice&) { return nullptr; }
 };

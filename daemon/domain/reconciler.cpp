@@ -110,11 +110,12 @@ void Reconciler::reconcile(const std::string& uid, bool enforce, const Actor& ac
   const KindRules& rules = parts_.kinds.of(entry->resource.kind);
   try {
     Plan plan = rules.plan(entry->resource, entry.get());
-    if (!plan.empty())
+    const bool differed = !plan.empty();
+    if (differed)
       apply_difference(entry, std::move(plan), rules.policy(entry->resource), enforce, actor);
     else
       parts_.catalog.clear_condition(uid, "Drifted");
-    if (parts_.catalog.set_condition(uid, {"Ready", true, "AsSpecified", "", {}})) look_at_dependents(uid);
+    if (parts_.catalog.set_condition(uid, {"Ready", true, "AsSpecified", "", {}}) || differed) look_at_dependents(uid);
   } catch (const Error& error) {
     if (parts_.catalog.set_condition(uid, {"Ready", false, "CannotApply", error.detail(), {}})) {
       Commit commit;

@@ -21,6 +21,7 @@ namespace sovirt {
 class Checkpoints;
 class ContainerFiles;
 class CgroupCalls;
+class NetworkTools;
 
 struct ChangeContext {
   Actor actor;
@@ -29,6 +30,7 @@ struct ChangeContext {
   bool if_none_match = false;            // If-None-Match: * of a PUT: Error{precondition_failed} where it is there
   bool dry_run = false;
   std::optional<std::chrono::seconds> confirm_within;  // bridges: undone behind this time unless confirmed
+  bool cascade = false;                  // DELETE: the links that end in it go first
 };
 
 struct ChangeResult {
@@ -98,6 +100,8 @@ class Service {
   virtual std::string begin_upload(std::string_view image) = 0;
   virtual ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) = 0;
   virtual void abandon_upload(const std::string& path) noexcept = 0;
+  virtual NetworkTools& network_tools() = 0;
+
   virtual Json templates() = 0;                                                             // {"items":[…]}
 
   virtual Json operation(std::string_view id) = 0;                                          // [fast]

@@ -40,6 +40,7 @@ Dispatcher::Dispatcher(Service& service, Log& log, std::string version, std::siz
   add_terminal_routes(router_);
   add_inside_routes(router_);
   add_archive_routes(router_);
+  add_network_routes(router_);
   add_image_routes(router_);
   add_operation_routes(router_);
   add_event_routes(router_);

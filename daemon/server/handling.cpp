@@ -142,6 +142,7 @@ ChangeContext read_change(const Call& call, std::optional<Kind> kind) {
   context.actor = actor_of(request);
   if (const auto* dry = request.parameter("dry_run")) context.dry_run = read_flag("dry_run", *dry);
   if (const auto* within = request.parameter("confirm_within")) context.confirm_within = std::chrono::seconds{read_number("confirm_within", *within, 1, 3600)};
+  if (const auto* cascade = request.parameter("cascade")) context.cascade = read_flag("cascade", *cascade);
   if (const auto* value = request.header("if-none-match")) {
     if (request.header("if-match") != nullptr) throw Error{Code::malformed, "If-Match and If-None-Match in one request"};
     if (!read_entity_tags("If-None-Match", *value).any) throw Error{Code::malformed, "the only If-None-Match of a change is *"};
@@ -150,6 +151,14 @@ ChangeContext read_change(const Call& call, std::optional<Kind> kind) {
   }
   context.if_match = read_if_match(call, kind);
   return context;
+}
+
+Json write_exec_result(const ExecResult& result) {
+  Json document{{"exit_code", nullptr}, {"signal", nullptr}, {"stdout", result.output}, {"stderr", result.error_output},
+                {"truncated", result.truncated}, {"timed_out", result.timed_out}};
+  if (result.exit.code) document["exit_code"] = *result.exit.code;
+  if (result.exit.signal) document["signal"] = *result.exit.signal;
+  return document;
 }
 
 Reply write_change(const Call& call, ChangeResult result, Kind kind, const std::string& name) {

@@ -29,6 +29,7 @@ ChangeContext read_change(const Call&, std::optional<Kind> kind);
 // 200, 201 or 204 with ETag and Location; the plan of a dry run; 202 for an operation, or what it has come to
 // when the client prefers to wait for it.
 Reply write_change(const Call&, ChangeResult, Kind kind, const std::string& name);
+Json write_exec_result(const ExecResult&);
 // A resource with its ETag, or 304.
 Reply write_resource_reply(const Call&, Json resource);
 

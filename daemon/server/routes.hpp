@@ -14,6 +14,7 @@ void add_cgroup_routes(Router&);      // processes, kill, stats
 void add_inside_routes(Router&);      // processes, stats, passwd
 void add_terminal_routes(Router&);    // exec and console over WebSockets
 void add_archive_routes(Router&);     // export and import of containers and images
+void add_network_routes(Router&);     // sockets and exec of namespaces, probes, addresses
 void add_image_routes(Router&);       // content, templates
 void add_operation_routes(Router&);
 void add_event_routes(Router&);

@@ -32,14 +32,6 @@ std::optional<std::chrono::seconds> read_timeout(const Json& body) {
   return seconds ? std::optional{std::chrono::seconds{*seconds}} : std::nullopt;
 }
 
-Json write_exec_result(const ExecResult& result) {
-  Json document{{"exit_code", nullptr}, {"signal", nullptr}, {"stdout", result.output}, {"stderr", result.error_output},
-                {"truncated", result.truncated}, {"timed_out", result.timed_out}};
-  if (result.exit.code) document["exit_code"] = *result.exit.code;
-  if (result.exit.signal) document["signal"] = *result.exit.signal;
-  return document;
-}
-
 Reply set_state(const Call& call) {
   const auto context = read_change(call, Kind::container);
   const auto request = read_state_request(read_body(call));

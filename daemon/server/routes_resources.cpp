@@ -118,6 +118,7 @@ void add_changes(Router& router, const Noun& noun) {
   const auto change = [&](std::string method, std::string path, BodyKind body, std::string summary, std::string schema,
                           std::vector<Answer> answers, Reply (*handler)(const Call&, Kind)) {
     std::vector<QueryParameter> query = parameters(kind, method, path);
+    if (method == "DELETE") query.push_back({"cascade", "boolean", "delete the links that end in it too"});
     router.add({.method = std::move(method), .pattern = noun.path + path, .access = Access::write, .body = body,
                 .summary = std::move(summary), .query = std::move(query), .request_schema = std::move(schema),
                 .answers = std::move(answers), .kind = kind,

@@ -134,6 +134,36 @@ const std::vector<Schema>& table() {
        {{"state", "created|running|frozen|stopped|failed"}, {"pid", "integer?"}, {"started_at", "string?"}, {"exit", "object?"},
         {"addresses", "[string]"}, {"nics", "[object]"}, {"cgroup", "any"}, {"controllers", "{CgroupController}", "of the limits that are asked"}, {"usage", "any"}, {"rootfs", "any"},
         {"shared_identity", "[object]", "fixed MACs and addresses that another container has too; only one of them can run"}, {"conditions", "[Condition]"}}},
+      {"NetnsSpec",
+       {{"adopt", "boolean", "take over a namespace of this name that somebody else has pinned"}, {"sysctls", "{string}", "net.* only"},
+        {"routes", "[Route]"}, {"policy", "repair|observe", "what to do about drift"}}},
+      {"Route", {{"!to", "string", "default, or ADDRESS/PREFIX"}, {"via", "string?", "the gateway"}, {"dev", "string?", "the interface"}}},
+      {"NetnsStatus",
+       {{"state", "string"}, {"inode", "integer?"}, {"path", "string"}, {"interfaces", "[Interface]"}, {"routes", "[Route]"},
+        {"waiting", "[string]", "what cannot be yet"}, {"processes", "[object]", "pid, name"}, {"conditions", "[Condition]"}}},
+      {"Interface",
+       {{"name", "string"}, {"ifindex", "integer"}, {"kind", "string?"}, {"mac", "string"}, {"mtu", "integer"}, {"up", "boolean"}, {"carrier", "boolean"},
+        {"addresses", "[string]"}, {"peer", "object?", "the other end"}, {"statistics", "object", "counters"}}},
+      {"LinkSpec",
+       {{"type", "veth|vxlan|macvlan|dummy"}, {"!endpoints", "[Endpoint]", "two of a veth, one of the others"}, {"vxlan", "Vxlan"},
+        {"parent", "string", "of a macvlan: an interface of the host"}, {"mode", "bridge|private|vepa|passthru"}, {"policy", "repair|observe"}}},
+      {"Endpoint",
+       {{"netns", "string"}, {"bridge", "string"}, {"container", "string"}, {"host", "boolean", "exactly one of the four"}, {"name", "string?", "of the interface"},
+        {"mac", "string?", "generated and kept when null"}, {"addresses", "[string]"}, {"mtu", "integer"}, {"up", "boolean"}, {"rate", "Rate"}}},
+      {"Rate", {{"egress", "integer?", "bit/s sent"}, {"ingress", "integer?", "bit/s received"}}},
+      {"Vxlan", {{"!id", "integer"}, {"remote", "string?"}, {"local", "string?"}, {"port", "integer"}, {"dev", "string?"}}},
+      {"LinkStatus", {{"state", "string"}, {"type", "string"}, {"endpoints", "[object]"}, {"conditions", "[Condition]"}}},
+      {"ProbeRequest",
+       {{"!type", "ping|tcp"}, {"!from", "object", "exactly one of netns, container and host"}, {"!to", "string", "an address"}, {"port", "integer", "of tcp"},
+        {"timeout_ms", "integer", "1000"}}},
+      {"Probe", {{"!reachable", "boolean"}, {"!rtt", "integer?", "nanoseconds"}, {"!blocked_by", "Blocked?"}}},
+      {"Blocked",
+       {{"!code", "no-route|link-down|no-address|no-listener|rp-filter|forwarding-off|firewall|other-subnet|no-answer"}, {"!where", "string"},
+        {"!detail", "string"}}},
+      {"AddressList", {{"!items", "[AddressHolder]"}}},
+      {"AddressHolder", {{"!type", "mac|address"}, {"!value", "string"}, {"!holder", "string", "container/web, or host"}, {"!interface", "string?", "of the host"}}},
+      {"SocketList", {{"!items", "[Socket]"}}},
+      {"Socket", {{"!protocol", "tcp|udp|tcp6|udp6"}, {"!state", "string"}, {"!local", "string"}, {"!peer", "string"}, {"!process", "object?", "pid, name"}}},
       {"ImageSpec", {{"!source", "ImageSource"}}},
       {"ImageSource",
        {{"!type", "debootstrap|tarball|binaries|container"}, {"suite", "string"}, {"mirror", "string"}, {"variant", "string"}, {"packages", "[string]"},
@@ -250,7 +280,7 @@ void add_list(Json& schemas, const std::string& item) {
 Json write_schemas() {
   Json schemas = Json::object();
   for (const auto& schema : table()) schemas[std::string{schema.name}] = write_fields(schema);
-  for (const std::string kind : {"Bridge", "Container", "Image", "Cgroup", "Volume"}) {
+  for (const std::string kind : {"Bridge", "Container", "Image", "Cgroup", "Volume", "Netns", "Link"}) {
     add_kind(schemas, kind);
     add_list(schemas, kind);
   }

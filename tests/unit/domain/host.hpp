@@ -19,6 +19,7 @@
 #include "tests/fakes/archives/fake_archives.hpp"
 #include "tests/fakes/layers/fake_layer_files.hpp"
 #include "tests/fakes/live/fake_live_changes.hpp"
+#include "tests/fakes/namespace/fake_namespaces.hpp"
 #include "tests/fakes/network/fake_network_kernel.hpp"
 #include "tests/fakes/network/fake_uplinks.hpp"
 #include "tests/fakes/rootfs/fake_root_filesystems.hpp"
@@ -53,7 +54,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live, archives}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live, archives, namespaces.ports()}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -100,6 +101,7 @@ class Host {
 
  public:
   fakes::FakeNetworkKernel network;
+  fakes::FakeNamespaces namespaces;
   FakeCgroupTree groups;
   FakeRootFilesystems roots;
   FakeLayerFiles layers{roots};

@@ -13,6 +13,7 @@
 #include "daemon/domain/cgroup_calls.hpp"
 #include "daemon/domain/container_inside.hpp"
 #include "daemon/domain/container_terminals.hpp"
+#include "daemon/domain/network_tools.hpp"
 #include "daemon/domain/service.hpp"
 #include "tests/fakes/launcher/fake_terminals.hpp"
 
@@ -56,6 +57,19 @@ class NoCheckpoints final : public Checkpoints {
   void checkpoint(std::string_view) override { throw Error{Code::unsupported, "no criu"}; }
 };
 
+class FakeNetworkTools final : public NetworkTools {
+ public:
+  Json sockets(std::string_view netns) override { return {{"items", Json::array({{{"protocol", "tcp"}, {"of", netns}}})}}; }
+  Json probe(const ProbeRequest& request) override { return {{"reachable", true}, {"rtt", 1}, {"blocked_by", nullptr}, {"to", request.to.text()}}; }
+  Json addresses() override { return {{"items", Json::array()}}; }
+  ExecResult exec(std::string_view, const ExecRequest& request, const ChangeContext&) override {
+    ExecResult result;
+    result.exit.code = 0;
+    result.output = request.command.front();
+    return result;
+  }
+};
+
 // A domain in memory: resources with revisions, operations that end when told, events, and a record of what was
 // asked. Thread-safe.
 class NoConfirmations final : public Confirmations {
@@ -90,6 +104,7 @@ class FakeService final : public Service {
   ChangeResult finish_upload(std::string_view image, const std::string& path, const ChangeContext&) override;
   void abandon_upload(const std::string& path) noexcept override;
   Json templates() override;
+  NetworkTools& network_tools() override { return network_tools_; }
   Json operation(std::string_view id) override;
   Page operations(const ListQuery&) override;
   Json cancel(std::string_view id) override;
@@ -140,6 +155,7 @@ class FakeService final : public Service {
    private:
     FakeService& service_;
   };
+  FakeNetworkTools network_tools_;
   struct Subscription {
     std::string id;                           // of an operation, "" for events
     std::function<void()> call;
