@@ -10,7 +10,7 @@ namespace sovirt::ctl {
 class Session;
 
 // What a word on the command line names: completion asks the daemon for them.
-enum class Names { none, bridges, containers, images, templates, operations, cgroups, files };
+enum class Names { none, bridges, containers, netns, links, images, templates, operations, cgroups, files };
 
 // A wrong command line: exit status 2.
 class UsageError : public std::exception {

@@ -31,6 +31,10 @@ void fill(Command& root, Globals& globals) {
   add_container(root);
   add_snapshot(root);
   add_bridge(root);
+  add_netns(root);
+  add_link(root);
+  add_probe(root);
+  add_address(root);
   add_image(root);
   add_cgroup(root);
   add_volume(root);
@@ -50,6 +54,8 @@ const char* plural_of(Names names) {
   switch (names) {
     case Names::bridges: return "bridges";
     case Names::containers: return "containers";
+    case Names::netns: return "netns";
+    case Names::links: return "links";
     case Names::images: return "images";
     case Names::templates: return "templates";
     case Names::operations: return "operations";
@@ -118,7 +124,7 @@ void fill_missing_streams() {
 int run(const std::vector<std::string>& words) {
   Globals globals;
   globals.no_colour = std::find(words.begin(), std::find(words.begin(), words.end(), "--"), "--no-color") != std::find(words.begin(), words.end(), "--");
-  Command root("sovirtctl", "manage containers, bridges and images of this host");
+  Command root("sovirtctl", "manage containers, networks and images of this host");
   fill(root, globals);
   try {
     if (!words.empty() && (words[0] == "__complete" || words[0] == "__man")) return serve_tools(root, globals, words);

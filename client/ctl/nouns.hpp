@@ -6,6 +6,10 @@ namespace sovirt::ctl {
 // Each adds the commands of one noun to the root.
 void add_bridge(Command& root);
 void add_container(Command& root);
+void add_netns(Command& root);
+void add_link(Command& root);
+void add_probe(Command& root);
+void add_address(Command& root);
 void add_image(Command& root);
 void add_snapshot(Command& root);
 void add_cgroup(Command& root);

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 
-from harness import kernel, outside
+from harness import kernel, netns, outside
 from harness.http import UnixConnection
 from harness.runner import Skip, test
 
@@ -274,6 +274,53 @@ class ServiceStory(Story):
             assert kernel.process_exists(json.loads(path.read_text())["pid"]), f"{what}: {path.parent.name} does not run"
 
 
+class NetworkStory(Story):
+    """Namespaces and a link between them, one of whose ends is later in a container."""
+
+    def __init__(self, tag):
+        self.bridge = None
+        self.names = [f"x{tag}", f"y{tag}"]
+        self.link = f"l{tag}"
+        first, second = self.names
+        ends = [{"netns": first, "name": "e0", "addresses": ["10.70.0.1/24"]}, {"netns": second, "name": "e1", "addresses": ["10.70.0.2/24"]}]
+        moved = [ends[0], {"container": "c1", "name": "e1", "addresses": ["10.70.0.2/24"]}]
+        changed = [{**ends[0], "mtu": 1400, "rate": {"egress": 8000000}}, {**ends[1], "mtu": 1400}]
+        self.steps = [
+            ("create namespace", "PUT", f"/v1/netns/{first}", {"sysctls": {"net.ipv4.ip_forward": "1"}, "routes": [{"to": "10.71.0.0/16", "via": "10.70.0.2"}]}),
+            ("create another", "PUT", f"/v1/netns/{second}", {}),
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox", "stop_timeout": 5}),
+            ("create link", "PUT", f"/v1/links/{self.link}", {"endpoints": ends}),
+            ("change link", "PUT", f"/v1/links/{self.link}", {"endpoints": changed}),
+            ("move link", "PUT", f"/v1/links/{self.link}", {"endpoints": moved}),
+            ("start", "PUT", "/v1/containers/c1/state", {"desired": "running"}),
+            ("stop", "PUT", "/v1/containers/c1/state", {"desired": "stopped"}),
+            ("delete link", "DELETE", f"/v1/links/{self.link}", None),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("delete another", "DELETE", f"/v1/netns/{second}", None),
+            ("delete namespace", "DELETE", f"/v1/netns/{first}", None),
+        ]
+
+    def check(self, daemon, what):
+        named = {item["name"] for item in daemon.items("netns")}
+        assert named == set(self.names) & netns.pinned(), f"{what}: named {named}, pinned {netns.pinned()}"
+        links = {item["name"]: item for item in daemon.items("links")}
+        running = daemon.api.get("/v1/containers/c1")
+        running = running.status == 200 and running.json["status"]["state"] == "running"
+        ends = [end for item in links.values() for end in item["spec"]["endpoints"]]
+        for name in named:
+            kernel.wait_until(lambda n=name: self.interfaces(n) == {end["name"] for end in ends if end.get("netns") == n}, f"{what}: {name} has what it should", 5)
+        kept = {path.name for path in (daemon.run_dir / "netns").glob("*")} - {"parking"}
+        assert bool(kept) == (running and any("container" in end for end in ends)), f"{what}: kept {kept}"
+        assert not [link for link in daemon.net.links() if link != "lo"], what
+
+    @staticmethod
+    def interfaces(name):
+        return set(netns.links(name)) - {"lo"}
+
+    def state(self, daemon):
+        return {item["name"]: item["spec"] for kind in ("netns", "links") for item in daemon.items(kind)}
+
+
 def learn(daemon, story):
     """(step, failpoint) pairs in the order they are reached."""
     log = daemon.home / "failpoints"
@@ -329,6 +376,11 @@ def interrupted(daemon, story, index, name):
 @test("crash-failpoint-sweep", seconds=900)
 def sweep(lab):
     run_sweep(lab, Story(lab.name("br")))
+
+
+@test("crash-failpoint-sweep-of-networks", seconds=900)
+def sweep_networks(lab):
+    run_sweep(lab, NetworkStory(lab.name("")))
 
 
 @test("crash-failpoint-sweep-of-layers", seconds=900)

@@ -8,7 +8,7 @@ import subprocess
 import time
 import uuid
 
-from . import kernel
+from . import kernel, netns
 from .http import Api
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -100,6 +100,7 @@ class Daemon:
         self.kill()
         self.kill_group()
         self.end_holder()
+        self.remove_namespaces()
         self.remove_cgroups()
         shutil.rmtree(self.run_dir, ignore_errors=True)   # a tmpfs, on a real host
         self.boot_id_file.write_text(f"{uuid.uuid4()}\n")
@@ -108,8 +109,13 @@ class Daemon:
         self.kill()
         self.kill_group()
         self.end_holder()
+        self.remove_namespaces()
         self.remove_cgroups()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def remove_namespaces(self):
+        netns.remove_pins(self.state_dir)
+        netns.remove_kept(self.run_dir)
 
     def end_holder(self):
         if self.holder:
@@ -198,7 +204,7 @@ class Daemon:
     def items(self, kind):
         return self.api.get(f"/v1/{kind}?limit=1000").json["items"]
 
-    def remove_all(self, kinds=("containers", "cgroups", "bridges", "volumes")):
+    def remove_all(self, kinds=("links", "containers", "cgroups", "netns", "bridges", "volumes")):
         """Back to images only, so that the next test finds an empty host."""
         for kind in kinds:
             for item in self.items(kind):

@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 
-from . import images, kernel
+from . import images, kernel, netns
 from .daemon import BIN, Daemon, end_helpers, kill_cgroups, remove_cgroups
 
 PREFIX = "sovirt-e2e-"
@@ -108,6 +108,9 @@ def start_time(pid):
 def clean(home):
     for run_dir in pathlib.Path(home).glob("*/run"):
         end_helpers(run_dir)
+    for daemon in pathlib.Path(home).glob("d*"):
+        netns.remove_pins(daemon / "state")
+        netns.remove_kept(daemon / "run")
     part = pathlib.Path(home, "cgroup")
     if part.exists():
         kill_cgroups(part.read_text())
