@@ -73,15 +73,15 @@ EndpointSpec read_endpoint(ObjectReader& in, std::set<std::string>& seen) {
   return end;
 }
 
-void check_pair(ObjectReader& in, const std::vector<EndpointSpec>& ends) {
-  const auto &a = ends[0], &b = ends[1];
-  if (a.mac && b.mac && *a.mac == *b.mac) in.fail_in("endpoints", "1/mac", "duplicate", "both ends cannot have the MAC " + a.mac->text());
+// What the second end of a pair cannot be beside the first.
+void check_second(ObjectReader& in, const EndpointSpec& a, const EndpointSpec& b) {
+  if (a.mac && b.mac && *a.mac == *b.mac) in.fail("mac", "duplicate", "both ends cannot have the MAC " + a.mac->text());
   const auto on_host = [](const EndpointSpec& end) { return end.place == Place::host || end.place == Place::bridge; };
   const bool together = (on_host(a) && on_host(b)) || (a.place == b.place && a.of == b.of);
   if (together && !a.name.empty() && a.name == b.name)
-    in.fail_in("endpoints", "1/name", "duplicate", "both ends would be interfaces named " + a.name + " of one namespace");
+    in.fail("name", "duplicate", "both ends would be interfaces named " + a.name + " of one namespace");
   if (a.place == Place::bridge && b.place == Place::bridge && a.of == b.of)
-    in.fail_in("endpoints", "1/bridge", "loop", "both ends on bridge " + a.of + " would make a loop");
+    in.fail("bridge", "loop", "both ends on bridge " + a.of + " would make a loop");
 }
 
 VxlanSpec read_vxlan(ObjectReader& in) {
@@ -169,12 +169,16 @@ LinkSpec read_link_spec(const Json& json) {
   constexpr LinkType types[] = {LinkType::veth, LinkType::vxlan, LinkType::macvlan, LinkType::dummy};
   spec.type = types[in.choice("type", {"veth", "vxlan", "macvlan", "dummy"}).value_or(0)];
   std::set<std::string> seen;
-  in.objects("endpoints", 2, [&](ObjectReader& end, std::size_t) { spec.endpoints.push_back(read_endpoint(end, seen)); });
+  in.objects("endpoints", 2, [&](ObjectReader& end, std::size_t) {
+    spec.endpoints.push_back(read_endpoint(end, seen));
+    if (spec.type != LinkType::veth && spec.endpoints.back().rate.ingress != 0)
+      end.fail("rate", "conflict", "what arrives is limited where it is sent, and only a pair has its other end here");
+    if (spec.type == LinkType::veth && spec.endpoints.size() == 2) check_second(end, spec.endpoints[0], spec.endpoints[1]);
+  });
   const std::size_t wanted = spec.type == LinkType::veth ? 2 : 1;
   in.require("endpoints");
   if (const Json* ends = in.raw("endpoints"); ends && ends->is_array() && ends->size() <= 2 && ends->size() != wanted)
     in.fail("endpoints", "range", "a link of type " + std::string{link_type_text(spec.type)} + " has " + std::to_string(wanted) + " endpoint(s)");
-  else if (spec.endpoints.size() == 2) check_pair(in, spec.endpoints);
   read_type_fields(in, spec);
   spec.policy = in.choice("policy", {"repair", "observe"}).value_or(0) == 1 ? Policy::observe : Policy::repair;
   in.finish();

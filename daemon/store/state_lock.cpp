@@ -6,6 +6,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "daemon/base/error.hpp"
 
 namespace sovirt {
@@ -20,13 +23,25 @@ std::string holder_of(int file) {
   return pid.empty() ? "" : " (pid " + pid + ")";
 }
 
+// One that is ending keeps the lock for a moment: until it is gone, or, if it was killed, until the child it was just
+// making has closed its copy of the descriptor by exec.
+constexpr std::chrono::milliseconds patience{1000}, pause{10};
+
+bool lock(int file) {
+  for (auto waited = std::chrono::milliseconds{0};; waited += pause) {
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK || waited >= patience) return false;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 }  // namespace
 
 StateLock::StateLock(const std::string& directory) {
   const auto path = directory + "/lock";
   file_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file_) throw errno_error("open", path);
-  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!lock(file_.get())) {
     if (errno != EWOULDBLOCK) throw errno_error("flock", path);
     throw Error{Code::conflict, "another sovirtd" + holder_of(file_.get()) + " uses the state directory " + directory}
         .with_hint("stop it first, or give this one a directory of its own with --state-dir");

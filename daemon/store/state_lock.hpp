@@ -6,7 +6,8 @@
 namespace sovirt {
 
 // Held for as long as a daemon uses a state directory, so that two never share one. It is an flock(2) on DIR/lock and ends with
-// the process, however that ends; the file stays. Throws Error{conflict} that names the holder's pid.
+// the process, however that ends; the file stays. Waits a second for a holder that is ending, then throws Error{conflict} that
+// names its pid.
 class StateLock {
  public:
   explicit StateLock(const std::string& directory);

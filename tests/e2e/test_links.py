@@ -186,6 +186,7 @@ def bad_link(lab):
                           ({"type": "wire", "endpoints": good}, "/type"), ({"type": "vxlan", "endpoints": good[:1]}, "/vxlan"),
                           ({"type": "vxlan", "endpoints": good[:1], "vxlan": {"id": 16777216}}, "/vxlan/id"),
                           ({"type": "vxlan", "endpoints": good[:1], "vxlan": {"id": 1, "port": 65536}}, "/vxlan/port"),
+                          ({"type": "dummy", "endpoints": [{**good[0], "rate": {"ingress": 1000000}}]}, "/endpoints/0/rate"),
                           ({"type": "macvlan", "endpoints": good[:1]}, "/parent"), ({"type": "macvlan", "endpoints": good[:1], "parent": "lo"}, "/parent"),
                           ({"endpoints": good, "parent": "eth0"}, "/parent"), ({"endpoints": good, "policy": "fight"}, "/policy"), ({"endpoints": good, "more": 1}, "/more")):
         name = lab.name("l")

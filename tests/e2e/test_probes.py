@@ -156,7 +156,7 @@ def firewall(lab):
     server, client, router = chain(lab, daemon)
     process = listener(server)
     try:
-        rules = "table inet lab {{ chain {0} {{ type filter hook {0} priority 0; policy {1}; {2} }} }}"
+        rules = "table inet lab {{ chain {0} {{ type filter hook {0} priority 0; policy {1};{2}\n }}\n}}"
         for name, hook, policy, rule in ((server, "input", "drop", ""), (router, "forward", "drop", ""), (client, "output", "drop", ""),
                                          (server, "input", "accept", "tcp dport 9043 drop"), (router, "forward", "accept", "ip daddr 10.10.2.0/24 reject")):
             netns.inside(name, "nft", "-f", "-", input=rules.format(hook, policy, rule))

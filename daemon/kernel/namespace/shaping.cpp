@@ -58,7 +58,7 @@ std::uint64_t rate_in(netlink::BytesView options) {
 
 std::uint64_t egress_of(netlink::Socket& socket, int ifindex) {
   netlink::Batch batch;
-  batch.begin(RTM_GETQDISC, 0, header(ifindex));
+  batch.begin(RTM_GETQDISC, NLM_F_ECHO, header(ifindex));   // without it the kernel tells the group of listeners only
   const auto outcome = socket.transact(batch).front();
   if (outcome.error != 0 || netlink::value_of<tcmsg>(outcome.reply).tcm_handle != our_handle) return 0;
   const auto attributes = netlink::attributes_behind<tcmsg>(outcome.reply);

@@ -1,5 +1,9 @@
 #include "daemon/store/state_lock.hpp"
 
+#include <chrono>
+#include <memory>
+#include <thread>
+
 #include "tests/unit/store/fixture.hpp"
 
 namespace sovirt {
@@ -23,6 +27,16 @@ TEST_F(StateLockTest, ends_with_its_process) {
     const StateLock held{directory_};
     ::kill(::getpid(), SIGKILL);
   });
+  EXPECT_EQ(error_of([&] { StateLock{directory_}; }), "");
+}
+
+// A child that is just being made has the descriptor of a daemon that was killed meanwhile, until it execs.
+TEST_F(StateLockTest, waits_for_one_that_is_ending) {
+  auto held = std::make_unique<StateLock>(directory_);
+  std::jthread ending{[&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    held.reset();
+  }};
   EXPECT_EQ(error_of([&] { StateLock{directory_}; }), "");
 }
 
