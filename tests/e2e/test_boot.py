@@ -204,5 +204,9 @@ def in_a_chroot(lab):
     assert kernel.ping(pid, "172.31.77.1")
     daemon.container("chrooted", isolation="chroot", start=True)
     assert daemon.shell("chrooted", "pwd") == "/\n"
+    assert daemon.api.put("/v1/netns/nschroot", {}).status == 201
+    answer = daemon.api.post("/v1/netns/nschroot/exec", {"command": ["ls", "/sys/class/net"]})
+    assert answer.status == 200 and answer.json["stdout"] == "lo\n", answer
+    assert daemon.api.delete("/v1/netns/nschroot").status == 204
     for name in ("box", "chrooted"):
         assert daemon.set_state(name, "stopped", force=True).status == 200

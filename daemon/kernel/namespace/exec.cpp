@@ -36,11 +36,21 @@ void check(int result, const char* call, const std::string& of) {
   if (result != 0) throw errno_error(call, of);
 }
 
+// From the root of this thread's own mount namespace: in a chroot whose "/" is no mount point it could not be said.
+void receive_mounts_only() {
+  const unique_fd root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)}, own{::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)};
+  if (!root || !own) throw errno_error("open", root ? "/proc/thread-self/ns/mnt" : "/");
+  check(::setns(own.get(), CLONE_NEWNS), "setns", "/proc/thread-self/ns/mnt");
+  check(::mount("", "/", "none", MS_SLAVE | MS_REC, nullptr), "mount", "/");
+  check(::fchdir(root.get()), "fchdir", "/");
+  check(::chroot("."), "chroot", "/");
+}
+
 // What `ip netns exec` does before it executes. Only for a thread that ends afterwards: it never comes back.
 void enter_for_good(int netns, const std::string& name) {
   if (netns >= 0) check(::setns(netns, CLONE_NEWNET), "setns", name);
   check(::unshare(CLONE_NEWNS), "unshare", "CLONE_NEWNS");
-  check(::mount("", "/", "none", MS_SLAVE | MS_REC, nullptr), "mount", "/");
+  receive_mounts_only();
   struct statvfs about{};
   const bool read_only = ::statvfs("/sys", &about) == 0 && (about.f_flag & ST_RDONLY) != 0;
   const unsigned long flags = static_cast<unsigned long>(MS_NOSUID | MS_NODEV | MS_NOEXEC) | (read_only ? static_cast<unsigned long>(MS_RDONLY) : 0UL);
