@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <list>
+#include <span>
 #include <string>
 
 #include "daemon/base/unique_fd.hpp"
@@ -50,6 +51,7 @@ class Console {
   };
   using Entry = std::list<Watcher>::iterator;
 
+  std::size_t fill(std::span<std::byte>) noexcept;
   bool read_block() noexcept;            // false: there is no more now
   void tell(std::uint64_t offset, std::uint64_t logged, std::size_t size) noexcept;
   void on_watcher(Entry) noexcept;
@@ -60,7 +62,7 @@ class Console {
   unique_fd master_;
   std::list<Watcher> watchers_;
   // A message as it is sent: Output, then what was read.
-  std::array<std::byte, 4080> block_{};
+  std::array<std::byte, most_packet_bytes - header_bytes> block_{};
 };
 
 }  // namespace sovirt::launch

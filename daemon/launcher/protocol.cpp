@@ -13,9 +13,9 @@ namespace sovirt::launch {
 namespace {
 
 constexpr std::size_t most_fds = 64;      // two cgroup.procs a hierarchy is the largest use
-constexpr std::size_t most_bytes = 4096;  // a Launch with its two paths
 
 struct Header { std::uint8_t version; Type type; std::uint16_t reserved; };
+static_assert(sizeof(Header) == header_bytes);
 
 void wait_readable(int socket, int timeout_ms) {
   pollfd one{socket, POLLIN, 0};
@@ -40,7 +40,7 @@ void take_fds(msghdr& header, std::vector<unique_fd>& fds) {
 }  // namespace
 
 bool send_message(int socket, Type type, std::span<const std::byte> body, std::span<const int> fds) noexcept {
-  if (fds.size() > most_fds || body.size() > most_bytes - sizeof(Header)) {
+  if (fds.size() > most_fds || body.size() > most_packet_bytes - sizeof(Header)) {
     errno = EMSGSIZE;
     return false;
   }
@@ -67,7 +67,7 @@ bool send_message(int socket, Type type, std::span<const std::byte> body, std::s
 
 std::optional<Received> receive_message(int socket, int timeout_ms) {
   if (timeout_ms >= 0) wait_readable(socket, timeout_ms);
-  std::array<std::byte, most_bytes> bytes;
+  std::array<std::byte, most_packet_bytes> bytes;
   alignas(cmsghdr) char control[CMSG_SPACE(most_fds * sizeof(int))];
   iovec part{bytes.data(), bytes.size()};
   msghdr message{};

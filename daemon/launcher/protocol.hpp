@@ -18,6 +18,10 @@ namespace sovirt::launch {
 
 inline constexpr std::uint8_t protocol_version = 1;
 
+// A message with its header. A Launch with its two paths needs 2 KiB; `output` is faster the more goes at once.
+inline constexpr std::size_t header_bytes = 4;
+inline constexpr std::size_t most_packet_bytes = 16384;
+
 enum class Type : std::uint8_t {
   // daemon -> monitor, on the socket it was started with
   prepare = 1,   // Prepare; descriptors: cgroup.procs of the monitors' groups, then of the container's

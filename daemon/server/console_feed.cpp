@@ -3,8 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
-
-#include <boost/asio/post.hpp>
+#include <chrono>
 
 #include "daemon/base/error.hpp"
 
@@ -13,7 +12,11 @@ namespace {
 
 using boost::system::error_code;
 constexpr std::size_t ring_bytes = 512 * 1024;
-constexpr int news_in_a_row = 32;   // before others get their turn
+constexpr int news_in_a_row = 16;   // before others get their turn
+// After so much at once there is more to come. To let it gather makes one message, for each who watches, of many; what a
+// person types is answered in less than this, and so at once.
+constexpr std::uint64_t much = 8 * 1024;
+constexpr std::chrono::milliseconds gathering{1};
 
 unique_fd copy_of(int fd) {
   unique_fd copy{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
@@ -24,7 +27,7 @@ unique_fd copy_of(int fd) {
 }  // namespace
 
 ConsoleFeed::ConsoleFeed(boost::asio::io_context& io, OpenConsole& console)
-    : io_(io), watch_(std::move(console.watch)), read_log_(std::move(console.read_log)), ready_(io, copy_of(watch_->fd()).release()),
+    : io_(io), watch_(std::move(console.watch)), read_log_(std::move(console.read_log)), ready_(io, copy_of(watch_->fd()).release()), rest_(io),
       ring_(ring_bytes), log_end_(watch_->begin()) {}
 
 void ConsoleFeed::start() {
@@ -42,38 +45,44 @@ void ConsoleFeed::wait() {
   });
 }
 
+void ConsoleFeed::rest() {
+  rest_.expires_after(gathering);
+  rest_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (!error && self) self->take_news();
+  });
+}
+
 void ConsoleFeed::take_news() {
-  bool more = true;
-  for (int i = 0; more && i < news_in_a_row; ++i) {
+  const std::uint64_t before = end_;
+  bool drained = false;
+  for (int i = 0; !drained && !ended_ && i < news_in_a_row; ++i) {
     const auto news = watch_->read();
-    if (!news) {
-      more = false;
-      wait();
-    } else if (!take(*news)) {
-      more = false;
-    }
+    drained = !news.has_value();
+    if (news) take(*news);
   }
+  if (!ended_ && drained && end_ - before < much) wait();
+  else if (!ended_) rest();
+  tell();
+}
+
+void ConsoleFeed::tell() {
   // A watcher may leave, with others, while it is told.
   for (ConsoleWatcher* watcher : std::vector<ConsoleWatcher*>{watchers_})
     if (std::find(watchers_.begin(), watchers_.end(), watcher) != watchers_.end()) watcher->on_news();
-  if (more)
-    boost::asio::post(io_, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->take_news();
-    });
 }
 
-bool ConsoleFeed::take(const ConsoleWatch::News& news) {
+void ConsoleFeed::take(const ConsoleWatch::News& news) {
   if (news.kind != ConsoleWatch::News::Kind::output) {
     ended_ = true;
     if (news.kind == ConsoleWatch::News::Kind::ended) exit_ = news.exit;
-    return false;
+    return;
   }
   if (news.offset > log_end_) fill_gap(news.offset);
   // The log may have given some of it already.
   const std::uint64_t known = std::min(log_end_ - news.offset, news.logged);
   append(news.bytes.substr(std::min<std::size_t>(news.bytes.size(), known)));
   log_end_ = std::max(log_end_, news.offset + news.logged);
-  return true;
 }
 
 // The monitor does not wait for us: what it left out is in the log, unless that has been rotated away since.

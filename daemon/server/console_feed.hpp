@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/domain/container_terminals.hpp"
 #include "daemon/server/input_pipe.hpp"
@@ -48,8 +49,10 @@ class ConsoleFeed : public std::enable_shared_from_this<ConsoleFeed> {
 
  private:
   void wait();
+  void rest();
   void take_news();
-  bool take(const ConsoleWatch::News&);    // false: that was the last
+  void tell();
+  void take(const ConsoleWatch::News&);
   void fill_gap(std::uint64_t offset);
   void append(std::string_view bytes);
   void give_keyboard(ConsoleWatcher*);
@@ -58,6 +61,7 @@ class ConsoleFeed : public std::enable_shared_from_this<ConsoleFeed> {
   std::unique_ptr<ConsoleWatch> watch_;
   std::function<Launcher::Log(std::uint64_t, std::size_t)> read_log_;
   boost::asio::posix::stream_descriptor ready_;
+  boost::asio::steady_timer rest_;
   std::shared_ptr<InputPipe> input_;
   std::vector<char> ring_;
   std::uint64_t begin_ = 0, end_ = 0, log_end_;

@@ -49,7 +49,7 @@ class Watch final : public ConsoleWatch {
 
   unique_fd connection_, terminal_;
   std::uint64_t begin_ = 0;
-  std::array<char, 8192> packet_;
+  std::array<char, launch::most_packet_bytes> packet_;
 };
 
 // Not by receive_message: at 50 MB a second its allocations would be most of the work.
