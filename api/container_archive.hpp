@@ -11,7 +11,7 @@ struct ImportRequest {
   std::string path;           // of the archive, on the host
   std::string digest;         // "sha256:…" of it, "" to skip the check
   std::string image;          // name of the image that its tree becomes, "" for the container's
-  bool regenerate = false;    // new addresses, machine-id and host keys, as for a copy
+  bool regenerate = false;    // new addresses; machine-id and host keys are always new
 };
 
 std::string read_export_request(const Json&);    // the path

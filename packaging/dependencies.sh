@@ -14,7 +14,7 @@ sovirt_test_packages=(
 )
 
 # Only compared with, so only where figures are made.
-sovirt_bench_packages=(lxc)
+sovirt_bench_packages=(lxc rsync)
 
 # missing_packages NAME... : those of them that are not installed, a line each
 missing_packages() {

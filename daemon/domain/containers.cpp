@@ -163,9 +163,10 @@ void Containers::after_removal(const Entry& entry) {
 
 Plan Containers::plan_create(const Resource& container) const {
   Plan plan;
-  plan.add("rootfs.create",
-           {{"lower", container.facts.at("image_directory")}, {"layers", layers_.of(container).layers}, {"directory", directory(container.uid)}},
-           "make an overlay of image " + container.spec.at("image").get<std::string>() + " for " + container.name);
+  const Json rootfs{{"lower", container.facts.at("image_directory")}, {"layers", layers_.of(container).layers}, {"directory", directory(container.uid)}};
+  plan.add("rootfs.create", rootfs, "make an overlay of image " + container.spec.at("image").get<std::string>() + " for " + container.name);
+  if (kernel_.layers.has_identity(rootfs.at("lower").get<std::string>()))
+    plan.add("rootfs.identity", rootfs, "give " + container.name + " a machine-id and host keys of its own");
   return plan;
 }
 

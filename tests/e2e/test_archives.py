@@ -46,6 +46,42 @@ def publish(lab):
     assert answer.status == 404, answer
 
 
+@test("L14-L17-containers-of-a-published-image-are-others", seconds=120)
+def others(lab):
+    daemon = lab.daemon
+    daemon.container("box")
+    once(daemon, "box", "mkdir -p /etc/ssh /var/lib/dhcp; echo 0123456789abcdef0123456789abcdef > /etc/machine-id; echo secret > /etc/ssh/ssh_host_rsa_key;"
+                        "echo secret > /etc/ssh/ssh_host_ed25519_key; echo lease > /var/lib/dhcp/dhclient.eth0.leases")
+    # One that says nothing of where it comes from, too.
+    tar = lab.home / "keys.tar"
+    upper = pathlib.Path(daemon.get_container("box")["status"]["rootfs"]["upper"])
+    subprocess.run(["tar", "-C", str(upper), "-cf", str(tar), "etc", "var"], check=True)
+    daemon.ctl("image", "build", "raw", "--tarball", tar)
+    daemon.ctl("image", "build", "app", "--container", "box")
+    for image in ("app", "raw"):
+        keys = {}
+        for name in ("c1", "c2"):
+            daemon.container(name, image=image)
+            own = pathlib.Path(daemon.get_container(name)["status"]["rootfs"]["upper"])
+            keys[name] = (own / "etc/ssh/ssh_host_ed25519_key").read_text()
+            shown = subprocess.run(["ssh-keygen", "-y", "-f", str(own / "etc/ssh/ssh_host_ed25519_key")], capture_output=True, text=True, check=True).stdout
+            assert shown.split()[:2] == (own / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2]
+            below = pathlib.Path(daemon.get_container(name)["status"]["rootfs"]["lower"])
+            for file, gone in (("etc/ssh/ssh_host_rsa_key", True), ("var/lib/dhcp/dhclient.eth0.leases", True), ("etc/machine-id", False)):
+                if not (below / file).exists():
+                    continue   # the image has lost it already
+                if gone:
+                    assert not os.path.lexists(own / file) or (own / file).stat().st_rdev == 0, file
+                else:
+                    assert not (own / file).exists() or (own / file).stat().st_size == 0, file
+        assert keys["c1"] != keys["c2"] and "secret\n" not in keys.values(), image
+        for name in ("c1", "c2"):
+            assert daemon.api.delete(f"/v1/containers/{name}").status == 204
+        assert daemon.api.delete(f"/v1/images/{image}").status == 204
+    plan = daemon.api.put("/v1/containers/plain?dry_run=true", {"image": "busybox"}).json
+    assert "rootfs.identity" not in [step["action"] for step in plan["steps"]], plan
+
+
 @test("image-export-comes-back-the-same")
 def image_export(lab):
     daemon = lab.daemon

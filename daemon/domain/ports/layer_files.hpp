@@ -34,6 +34,8 @@ class LayerFiles {
   virtual bool remove(const std::string& layer) = 0;            // false: was absent
   virtual std::uint64_t size(const std::string& layer) = 0;     // bytes on the disk; 0 if absent
 
+  // Is there anything in the tree at `path` (an image's) that new_identity() would take away? Looks at a few names.
+  virtual bool has_identity(const std::string& path) = 0;
   // Makes a copied system another one: machine-id, ssh host keys, random seed and DHCP leases are its own from now on.
   // `rootfs` as from RootFilesystems::mount.
   virtual void new_identity(int rootfs) = 0;

@@ -142,6 +142,7 @@ class KernelLayerFiles final : public LayerFiles {
   }
 
   std::uint64_t size(const std::string& layer) override { return rootfs::disk_usage(layer); }
+  bool has_identity(const std::string& path) override { return rootfs::has_identity(open_directory(path).get()); }
   void new_identity(int root) override { rootfs::new_identity(root); }
 };
 

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -67,10 +69,17 @@ void machine_id(int root) {
   if (is_file(root, "/var/lib/dbus/machine-id")) remove(root, "/var/lib/dbus/machine-id");
 }
 
+bool is_key(std::string_view name) noexcept {
+  return name.starts_with("ssh_host_") && (name.ends_with("_key") || name.ends_with("_key.pub") || name.ends_with("_key-cert.pub"));
+}
+
+bool has_text(int root, const std::string& path) {
+  const unique_fd parent{open_in_root(root, parent_of(path), O_PATH | O_DIRECTORY)};
+  struct stat facts{};
+  return parent && ::fstatat(parent.get(), std::string{base_name(path)}.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0;
+}
+
 void host_keys(int root) {
-  const auto is_key = [](std::string_view name) {
-    return name.starts_with("ssh_host_") && (name.ends_with("_key") || name.ends_with("_key.pub") || name.ends_with("_key-cert.pub"));
-  };
   bool any = false;
   for (const std::string& name : names_in(root, "/etc/ssh")) {
     if (!is_key(name)) continue;
@@ -87,6 +96,19 @@ void host_keys(int root) {
 }
 
 }  // namespace
+
+bool has_identity(int root) {
+  if (has_text(root, "/etc/machine-id") || has_text(root, "/var/lib/dbus/machine-id")) return true;
+  if (std::any_of(std::begin(removed_files), std::end(removed_files), [&](const char* path) { return is_file(root, path); })) return true;
+  const auto any_in = [&](const std::string& directory, const auto& wanted) {
+    const auto names = names_in(root, directory);
+    return std::any_of(names.begin(), names.end(), wanted);
+  };
+  return any_in("/etc/ssh", is_key) ||
+         std::any_of(std::begin(leases), std::end(leases), [&](const Leases& one) {
+           return any_in(one.directory, [&](const std::string& name) { return name.ends_with(one.suffix); });
+         });
+}
 
 void new_identity(int root) {
   machine_id(root);

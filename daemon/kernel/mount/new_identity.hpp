@@ -6,5 +6,7 @@ namespace sovirt::rootfs {
 // the next boot (machine-id(5)), and with it DHCP client ids. Host keys of ssh are made here, since an sshd without any
 // does not start and nobody inside makes them: ed25519 and ecdsa. Seeds and leases are removed. What is not there stays so.
 void new_identity(int root);
+// Is there anything that it would take away?
+bool has_identity(int root);
 
 }  // namespace sovirt::rootfs

@@ -90,6 +90,11 @@ std::uint64_t FakeLayerFiles::size(const std::string& layer) {
   return size;
 }
 
+bool FakeLayerFiles::has_identity(const std::string& path) {
+  count_call();
+  return roots_.files(path).contains("/etc/machine-id");
+}
+
 void FakeLayerFiles::new_identity(int rootfs) {
   count_call();
   roots_.layers(rootfs);

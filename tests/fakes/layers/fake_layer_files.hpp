@@ -28,6 +28,7 @@ class FakeLayerFiles final : public LayerFiles {
   void merge(const std::string& upper, const std::string& lower, const std::string& into) override;
   bool remove(const std::string& layer) override;
   std::uint64_t size(const std::string& layer) override;
+  bool has_identity(const std::string& path) override;
   void new_identity(int rootfs) override;
 
  private:
