@@ -324,6 +324,108 @@ class NetworkStory(Story):
         return {item["name"]: item["spec"] for kind in ("netns", "links") for item in daemon.items(kind)}
 
 
+class PartsStory(Story):
+    """What is bound, mounted and given to a container while it runs, and the volume that outlives it."""
+
+    def __init__(self, folder):
+        self.bridge = None
+        folder.mkdir(exist_ok=True)
+        mounts = [{"type": "volume", "source": "data", "target": "/data"}, {"source": str(folder), "target": "/mnt/so", "read_only": True},
+                  {"type": "tmpfs", "target": "/scratch"}]
+        patch = ("PATCH", "/v1/containers/c1")
+        self.steps = [
+            ("create volume", "PUT", "/v1/volumes/data", {}),
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox", "stop_timeout": 5}),
+            ("start", "PUT", "/v1/containers/c1/state", {"desired": "running"}),
+            ("mount", *patch, {"mounts": mounts, "devices": [{"path": "/dev/fuse"}] if os.path.exists("/dev/fuse") else []}),
+            ("host name", *patch, {"hostname": "other"}),
+            ("unmount one", *patch, {"mounts": mounts[1:]}),
+            ("unmount all", *patch, {"mounts": [], "devices": [], "hostname": None}),
+            ("stop", "PUT", "/v1/containers/c1/state", {"desired": "stopped"}),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("delete volume", "DELETE", "/v1/volumes/data", None),
+        ]
+
+    @staticmethod
+    def again(step):
+        return (204, 404) if step[1] == "DELETE" else (200, 201)
+
+    def check(self, daemon, what):
+        volumes, containers = daemon.items("volumes"), daemon.items("containers")
+        assert len(list((daemon.state_dir / "volumes").glob("*"))) == len(volumes), what
+        assert len(list((daemon.state_dir / "containers").glob("*"))) == len(containers), what
+        assert not list((daemon.state_dir / "tmp").glob("*")), what
+        for item in containers:
+            if item["status"]["state"] != "running":
+                continue
+            inside = set(kernel.mount_points(item["status"]["pid"])) & {"/data", "/mnt/so", "/scratch"}
+            assert inside == {mount["target"] for mount in item["spec"]["mounts"]}, f"{what}: {inside}"
+            assert daemon.shell("c1", "hostname").strip() == (item["spec"]["hostname"] or "c1"), what
+            node = daemon.execute("c1", "/bin/sh", "-c", "[ -c /dev/fuse ]")["exit_code"] == 0
+            assert node == bool(item["spec"]["devices"]), f"{what}: /dev/fuse is {node}"
+
+    def state(self, daemon):
+        containers = {item["name"]: (item["status"]["state"], str(item["spec"]["mounts"]), str(item["spec"]["devices"]), item["spec"]["hostname"])
+                      for item in daemon.items("containers")}
+        return [item["name"] for item in daemon.items("volumes")], containers
+
+
+class ArchiveStory(Story):
+    """Containers and images as files, and images of containers: files on the host are whole or not there."""
+
+    def __init__(self, folder):
+        self.bridge, self.folder = None, folder
+        folder.mkdir(exist_ok=True)
+        self.steps = [
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox"}),
+            ("export", "POST", "/v1/containers/c1/export", {"path": str(folder / "c1.tar.zst")}),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("import", "POST", "/v1/containers/c1/import", {"path": str(folder / "c1.tar.zst"), "image": "imported"}),
+            ("start", "PUT", "/v1/containers/c1/state", {"desired": "running"}),
+            ("copy while it runs", "POST", "/v1/containers/c1/actions/copy", {"name": "c2"}),
+            ("publish", "PUT", "/v1/images/app", {"source": {"type": "container", "container": "c1"}}),
+            ("stop", "PUT", "/v1/containers/c1/state", {"desired": "stopped"}),
+            ("export image", "POST", "/v1/images/app/export", {"path": str(folder / "app.tar.zst")}),
+            ("delete copy", "DELETE", "/v1/containers/c2", None),
+            ("delete container again", "DELETE", "/v1/containers/c1", None),
+            ("delete image", "DELETE", "/v1/images/app", None),
+            ("delete imported", "DELETE", "/v1/images/imported", None),
+        ]
+
+    @staticmethod
+    def again(step):
+        return (204, 404) if step[1] == "DELETE" else (200, 201, 409) if step[1] == "POST" else (200, 201)
+
+    def ask(self, daemon, step):
+        if step[0] == "export":
+            for directory in (daemon.state_dir / "containers").glob("*/upper"):
+                (directory / "written").write_text("by c1")
+        if step[0] == "create container":
+            for path in self.folder.glob("*"):
+                path.unlink()
+        return Story.ask(daemon, step)
+
+    def tidy(self, daemon):
+        daemon.remove_all()
+        for name in ("app", "imported"):
+            daemon.api.delete(f"/v1/images/{name}")
+
+    def check(self, daemon, what):
+        containers, images = daemon.items("containers"), daemon.items("images")
+        assert len(list((daemon.state_dir / "containers").glob("*"))) == len(containers), what
+        assert not list((daemon.state_dir / "tmp").glob("*")), f"{what}: {list((daemon.state_dir / 'tmp').glob('*'))}"
+        digests = {item["status"]["digest"].split(":")[1] for item in images}
+        stored = {path.name for path in (daemon.state_dir / "images").glob("*")}
+        assert stored == digests, f"{what}: trees {stored}, images {digests}"
+        for path in self.folder.glob("*"):
+            assert path.name in ("c1.tar.zst", "app.tar.zst"), f"{what}: {path}"
+            kernel.run("zstd", "-q", "-t", path)
+
+    def state(self, daemon):
+        return ({item["name"]: item["status"]["state"] for item in daemon.items("containers")}, [item["name"] for item in daemon.items("images")],
+                sorted(path.name for path in self.folder.glob("*")))
+
+
 def learn(daemon, story):
     """(step, failpoint) pairs in the order they are reached."""
     log = daemon.home / "failpoints"
@@ -408,6 +510,16 @@ def sweep_layers(lab):
     run_sweep(lab, LayerStory())
 
 
+@test("crash-failpoint-sweep-of-mounts-and-volumes", seconds=900)
+def sweep_parts(lab):
+    run_sweep(lab, PartsStory(lab.home / "bound"))
+
+
+@test("crash-failpoint-sweep-of-archives", seconds=900)
+def sweep_archives(lab):
+    run_sweep(lab, ArchiveStory(lab.home / "archives"))
+
+
 @test("crash-failpoint-sweep-of-bridge-services", seconds=900)
 def sweep_services(lab):
     run_sweep(lab, ServiceStory(lab.name("br")))
@@ -470,6 +582,16 @@ def errors(lab):
 @test("crash-failpoint-errors-roll-back-layers", seconds=900)
 def layer_errors(lab):
     run_errors(lab, LayerStory())
+
+
+@test("crash-failpoint-errors-roll-back-mounts-and-volumes", seconds=900)
+def part_errors(lab):
+    run_errors(lab, PartsStory(lab.home / "bound"))
+
+
+@test("crash-failpoint-errors-roll-back-archives", seconds=900)
+def archive_errors(lab):
+    run_errors(lab, ArchiveStory(lab.home / "archives"))
 
 
 def run_errors(lab, story):

@@ -14,6 +14,7 @@
 #include "daemon/kernel/image/image_facts.hpp"
 #include "daemon/kernel/image/image_store.hpp"
 #include "daemon/kernel/image/member_writer.hpp"
+#include "daemon/kernel/image/new_file.hpp"
 #include "daemon/kernel/image/tar_reader.hpp"
 #include "daemon/kernel/image/tar_writer.hpp"
 #include "daemon/kernel/image/tarball.hpp"
@@ -114,24 +115,17 @@ class KernelArchives final : public Archives {
   WrittenArchive write(int root, const std::string& document, const std::string& path, uid_t owner, std::stop_token stop,
                        const Report& report) override {
     image::ProgressMeter meter{std::move(stop), report};
-    const unique_fd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-    if (!file && errno == EEXIST) throw Error{Code::exists, path + " exists already"}.with_fields({{"/path", "exists", "a file is there"}});
-    if (!file) throw field_error("/path", "unwritable", "\"" + path + "\" cannot be made: " + ::strerrordesc_np(errno));
-    try {
-      if (::fchown(file.get(), owner, static_cast<gid_t>(-1)) != 0) throw errno_error("fchown", path);
-      image::TarWriter writer{file.get(), meter};
-      if (!document.empty()) writer.text(document_name, document);
-      writer.tree(root, document.empty() ? "" : std::string{tree_prefix}, [&](std::uint64_t bytes, const std::string& at) {
-        meter.show(50, std::to_string(bytes >> 20) + " MiB, " + at.substr(0, 60));
-      });
-      writer.finish();
-      failpoint::reach("archive.written");
-      if (::fsync(file.get()) != 0) throw errno_error("fsync", path);
-      return {writer.size(), "sha256:" + writer.digest()};
-    } catch (...) {
-      ::unlink(path.c_str());
-      throw;
-    }
+    image::NewFile file{path};
+    if (::fchown(file.fd(), owner, static_cast<gid_t>(-1)) != 0) throw errno_error("fchown", path);
+    image::TarWriter writer{file.fd(), meter};
+    if (!document.empty()) writer.text(document_name, document);
+    writer.tree(root, document.empty() ? "" : std::string{tree_prefix}, [&](std::uint64_t bytes, const std::string& at) {
+      meter.show(50, std::to_string(bytes >> 20) + " MiB, " + at.substr(0, 60));
+    });
+    writer.finish();
+    failpoint::reach("archive.written");
+    file.publish();
+    return {writer.size(), "sha256:" + writer.digest()};
   }
 
   std::string document(const std::string& path) override {
