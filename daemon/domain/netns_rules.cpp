@@ -148,7 +148,7 @@ void NetnsRules::check_removal(const Entry& entry) const {
   const bool process = holders.front().starts_with("process/");
   throw Error{Code::in_use, object_ref(Kind::netns, entry.resource.name) + " is used by " + holders.front() + (holders.size() > 1 ? " and others" : "")}
       .with_conflicts(holders)
-      .with_hint(process ? "end the processes in it first" : "?cascade=true deletes the links too");
+      .with_hint(process ? "end the processes in it first" : "?cascade=true (sovirtctl netns rm --cascade) deletes the links too");
 }
 
 Plan NetnsRules::plan_removal(const Resource& netns) const {
