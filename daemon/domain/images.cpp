@@ -102,11 +102,8 @@ void Images::complete(Resource& wanted, const Resource* before) const {
   wanted.facts = before ? before->facts : Json::object();
 }
 
-Plan Images::plan_removal(const Resource&) const {
-  Plan plan;
-  plan.forward = true;
-  return plan;  // its tree goes with its last user, see release()
-}
+// One transaction, and nothing for the journal: its tree goes with its last user, see release().
+Plan Images::plan_removal(const Resource&) const { return {}; }
 
 void Images::after_removal(const Entry& entry) { release(entry.resource.facts.at("digest").get<std::string>()); }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -7,8 +8,8 @@
 
 namespace sovirt {
 
-// One client's way through the durable events, as text of an event stream (WHATWG HTML, 9.2). It pulls: nothing is
-// kept for a reader that is slow, and one that has fallen behind what the database keeps is told with `reset`.
+// One client's way through the durable events. It pulls: nothing is kept for a reader that is slow, and one that has
+// fallen behind what the database keeps is told with `reset`.
 class EventFeed {
  public:
   // after: the last id the client has seen; nullopt: only what comes from now on.
@@ -16,9 +17,13 @@ class EventFeed {
 
   bool behind() const { return after_ != service_.last_event(); }   // event loop
   // The next events, "" if there are none for this client. Reads the database: pool.
-  std::string pull();
+  std::string pull();                             // as text of an event stream (WHATWG HTML, 9.2)
+  std::deque<std::string> pull_documents();       // as JSON, one each
 
  private:
+  struct Told { std::int64_t id; std::string type; Json document; };
+  std::deque<Told> next();
+
   Service& service_;
   std::int64_t after_;
   EventFilter filter_;

@@ -3,6 +3,7 @@
 #include "daemon/server/handling.hpp"
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/routes.hpp"
+#include "daemon/server/upgrade.hpp"
 
 namespace sovirt {
 namespace {
@@ -22,6 +23,7 @@ std::optional<std::int64_t> read_position(const Request& request) {
 }
 
 Reply stream(const Call& call) {
+  if (wants_upgrade(call.request)) check_upgrade(call.request, "");
   EventFilter filter;
   if (const auto* kind = call.request.parameter("kind")) filter.kind = *kind;
   if (const auto* name = call.request.parameter("name")) filter.name = *name;
@@ -37,12 +39,13 @@ Reply stream(const Call& call) {
 
 void add_event_routes(Router& router) {
   router.add({.method = "GET", .pattern = "/v1/events", .where = Where::loop,
-              .summary = "Everything that happens, as server-sent events; `reset` says that some are missed",
+              .summary = "Everything that happens, as server-sent events; `reset` says that some are missed. With Upgrade: websocket the same "
+                         "documents as text messages, one each",
               .query = {{"since", "integer", "begin after this id; `seq` of a list; Last-Event-ID goes before it"},
                         {"kind", "string", "of the object"},
                         {"name", "string", "of the object"},
                         {"type", "string", "of the event"}},
-              .answers = {{200, "Event", "data of each event, until the client closes"}},
+              .answers = {{200, "Event", "data of each event, until the client closes"}, {101, "", "as messages, with an upgrade"}},
               .produces = "text/event-stream", .handler = stream});
 }
 

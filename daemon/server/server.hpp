@@ -35,6 +35,7 @@ struct ServerLimits {
   std::chrono::milliseconds keep_alive{300'000};
   std::chrono::milliseconds linger{2'000};           // for what a refused client still sends
   std::chrono::milliseconds heartbeat{20'000};       // comment lines of event streams
+  std::chrono::milliseconds ping{30'000};            // of WebSockets; four of them read but not answered end it
   std::chrono::milliseconds stop_grace{700};         // for requests at work when stop() comes
 };
 

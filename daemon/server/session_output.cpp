@@ -5,8 +5,10 @@
 
 #include "daemon/domain/byte_stream.hpp"
 #include "daemon/base/error.hpp"
+#include "daemon/server/event_conversation.hpp"
 #include "daemon/server/event_feed.hpp"
 #include "daemon/server/session.hpp"
+#include "daemon/server/upgrade.hpp"
 
 namespace sovirt {
 
@@ -14,6 +16,7 @@ using boost::system::error_code;
 
 void Session::respond(Reply reply) {
   if (reply.hold) return begin_hold(std::move(reply.hold));
+  if (reply.stream && wants_upgrade(request_)) reply.conversation = make_event_conversation(std::move(reply.stream), core_);
   if (reply.conversation) return upgrade(std::move(reply));
   const bool stream = reply.stream && request_.method == "GET";
   if (reply.close || stream || core_->stopping()) keep_alive_ = false;
@@ -51,7 +54,7 @@ void Session::upgrade(Reply reply) {
   begin_ = end_ = 0;
   const auto* offered = request_.header("sec-websocket-protocol");
   web_socket_ = make_web_socket(std::move(socket_), std::move(reply.conversation), core_->writer().server(),
-                                offered != nullptr ? request_.route->protocol : std::string{}, [weak = weak_from_this()] {
+                                offered != nullptr ? request_.route->protocol : std::string{}, core_->limits().ping, [weak = weak_from_this()] {
                                   if (const auto self = weak.lock()) self->close();
                                 });
   web_socket_->open(request_, reply.headers);

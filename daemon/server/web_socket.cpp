@@ -1,6 +1,10 @@
 #include "daemon/server/web_socket.hpp"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+
+#include <utility>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -18,6 +22,7 @@ using boost::system::error_code;
 
 constexpr std::chrono::seconds close_patience{2};
 constexpr std::size_t kept_room = 64 * 1024;
+constexpr int most_unanswered = 4;
 
 beast::http::request<beast::http::empty_body> upgrade_of(const Request& request) {
   beast::http::request<beast::http::empty_body> upgrade{beast::http::verb::get, "/", request.version};
@@ -29,8 +34,9 @@ beast::http::request<beast::http::empty_body> upgrade_of(const Request& request)
 class BeastSocket final : public WebSocket, public Line, public std::enable_shared_from_this<BeastSocket> {
  public:
   using Socket = asio::local::stream_protocol::socket;
-  BeastSocket(Socket socket, std::shared_ptr<Conversation> conversation, std::string server, std::string protocol, std::function<void()> ended)
-      : stream_(std::move(socket)), timer_(stream_.get_executor()), conversation_(std::move(conversation)), server_(std::move(server)),
+  BeastSocket(Socket socket, std::shared_ptr<Conversation> conversation, std::string server, std::string protocol, std::chrono::milliseconds ping,
+              std::function<void()> ended)
+      : stream_(std::move(socket)), timer_(stream_.get_executor()), ping_timer_(stream_.get_executor()), ping_every_(ping), conversation_(std::move(conversation)), server_(std::move(server)),
         protocol_(std::move(protocol)), ended_(std::move(ended)) {}
 
   void open(const Request& request, const std::vector<Header>& more) override;
@@ -47,14 +53,20 @@ class BeastSocket final : public WebSocket, public Line, public std::enable_shar
   void read_part();
   void on_read(error_code);
   void watch_hangup();
+  void ping_later();
+  void ping();
+  bool has_read_all();
   void finish();
 
   websocket::stream<Socket> stream_;
   beast::flat_buffer buffer_;
-  asio::steady_timer timer_;
+  asio::steady_timer timer_, ping_timer_;
+  std::chrono::milliseconds ping_every_;
   std::shared_ptr<Conversation> conversation_;
   std::string server_, protocol_;
   std::function<void()> ended_;
+  int unanswered_ = 0;
+  bool pinging_ = false, heard_ = false;
   bool open_ = false, reading_ = false, closing_ = false, finished_ = false;
 };
 
@@ -69,6 +81,7 @@ void BeastSocket::open(const Request& request, const std::vector<Header>& more) 
   stream_.read_message_max(0);
   stream_.set_option(websocket::stream_base::timeout{close_patience, websocket::stream_base::none(), false});
   stream_.auto_fragment(false);
+  stream_.control_callback([this](websocket::frame_type, beast::string_view) { heard_ = true; });
   stream_.async_accept(upgrade_of(request), [self = shared_from_this()](error_code error) {
     if (error || self->finished_) return self->finish();
     self->begin();
@@ -78,6 +91,7 @@ void BeastSocket::open(const Request& request, const std::vector<Header>& more) 
 void BeastSocket::begin() {
   open_ = true;
   watch_hangup();
+  ping_later();
   try {
     conversation_->begin(*this);
   } catch (const std::exception& error) {   // no descriptors, above all
@@ -109,6 +123,7 @@ void BeastSocket::read_part() {
 
 void BeastSocket::on_read(error_code error) {
   reading_ = false;
+  heard_ = true;
   if (finished_) return;
   if (error) {
     // Beast has said why already (too big, not as the RFC has it); while we close, the other side's answer ends it.
@@ -149,11 +164,39 @@ void BeastSocket::watch_hangup() {
   });
 }
 
+void BeastSocket::ping_later() {
+  ping_timer_.expires_after(ping_every_);
+  ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (!error && self && !self->closing_ && !self->finished_) self->ping();
+  });
+}
+
+// Who has taken pings off its socket without an answer is no client any more, but perhaps what forwarded it. One that
+// does not read at all is only slow, or stopped: the kernel would tell its end. While nothing is read here its answers
+// cannot be seen.
+void BeastSocket::ping() {
+  if (std::exchange(heard_, false) || !reading_ || pinging_ || !has_read_all()) unanswered_ = 0;
+  else if (++unanswered_ > most_unanswered) return finish();
+  ping_later();
+  if (std::exchange(pinging_, true)) return;
+  stream_.async_ping({}, [self = shared_from_this()](error_code error) {
+    self->pinging_ = false;
+    if (error && !self->closing_) self->finish();
+  });
+}
+
+bool BeastSocket::has_read_all() {
+  int waiting = 0;   // in the other end's queue: a Unix socket keeps it until it is read
+  return ::ioctl(stream_.next_layer().native_handle(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
 void BeastSocket::finish() {
   if (finished_) return;
   finished_ = true;
   const auto self = shared_from_this();
   timer_.cancel();
+  ping_timer_.cancel();
   error_code ignored;
   stream_.next_layer().close(ignored);
   conversation_->on_end();
@@ -163,8 +206,9 @@ void BeastSocket::finish() {
 }  // namespace
 
 std::shared_ptr<WebSocket> make_web_socket(asio::local::stream_protocol::socket socket, std::shared_ptr<Conversation> conversation,
-                                           std::string server, std::string protocol, std::function<void()> ended) {
-  return std::make_shared<BeastSocket>(std::move(socket), std::move(conversation), std::move(server), std::move(protocol), std::move(ended));
+                                           std::string server, std::string protocol, std::chrono::milliseconds ping,
+                                           std::function<void()> ended) {
+  return std::make_shared<BeastSocket>(std::move(socket), std::move(conversation), std::move(server), std::move(protocol), ping, std::move(ended));
 }
 
 }  // namespace sovirt

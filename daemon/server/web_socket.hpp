@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ class WebSocket {
 
 // `protocol`: the subprotocol agreed on, or "". ended: called once, when nothing is left of it.
 std::shared_ptr<WebSocket> make_web_socket(boost::asio::local::stream_protocol::socket, std::shared_ptr<Conversation>,
-                                           std::string server, std::string protocol, std::function<void()> ended);
+                                           std::string server, std::string protocol, std::chrono::milliseconds ping,
+                                           std::function<void()> ended);
 
 }  // namespace sovirt

@@ -155,7 +155,8 @@ class Story:
         try:
             answer = daemon.api.request(method, path, body, timeout=60)
             if answer.status == 202:
-                return 200 if daemon.api.wait_operation(answer)["state"] == "done" else 500
+                document = daemon.api.wait_operation(answer)
+                return 200 if document["state"] == "done" else (document.get("error") or {}).get("status", 500)
             return answer.status
         except (OSError, ValueError, AssertionError) as error:
             if daemon.process.poll() is None:
@@ -400,15 +401,20 @@ class ArchiveStory(Story):
         if step[0] == "export":
             for directory in (daemon.state_dir / "containers").glob("*/upper"):
                 (directory / "written").write_text("by c1")
-        if step[0] == "create container":
-            for path in self.folder.glob("*"):
-                path.unlink()
-        return Story.ask(daemon, step)
+        status = Story.ask(daemon, step)
+        if step[0] == "delete imported" and status is not None:
+            self.remove_files()
+        return status
+
+    def remove_files(self):
+        for path in self.folder.glob("*"):
+            path.unlink()
 
     def tidy(self, daemon):
         daemon.remove_all()
         for name in ("app", "imported"):
             daemon.api.delete(f"/v1/images/{name}")
+        self.remove_files()
 
     def check(self, daemon, what):
         containers, images = daemon.items("containers"), daemon.items("images")
@@ -605,6 +611,7 @@ def run_errors(lab, story):
             refused(daemon, story, index, name)
         except AssertionError as error:
             wrong.append(str(error))
+            story.tidy(daemon)
             daemon.destroy()
             daemon = lab.new_daemon(image=story.image)
     assert not wrong, f"{len(wrong)} of {len(pairs)}: " + "; ".join(wrong)

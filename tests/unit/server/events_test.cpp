@@ -87,7 +87,7 @@ TEST(Events, GapIsToldByReset) {
   const Json reset = old.next();
   EXPECT_EQ(reset["event"], "reset");
   EXPECT_EQ(reset["id"], "10");
-  EXPECT_EQ(reset["data"], (Json{{"oldest", 8}, {"seq", 10}}));
+  EXPECT_EQ(reset["data"], (Json{{"id", 10}, {"type", "reset"}, {"oldest", 8}, {"seq", 10}}));
   running.service.add_event("created", "bridge", "br");
   EXPECT_EQ(old.next()["id"], "11");
   EXPECT_EQ((Stream{running, "/v1/events?since=7"}.next()["id"]), "8");           // nothing is missed yet
