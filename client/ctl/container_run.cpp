@@ -1,10 +1,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
-#include <thread>
 
+#include "api/timestamp.hpp"
 #include "client/ctl/container_parts.hpp"
 #include "client/ctl/json_text.hpp"
 #include "client/ctl/nouns.hpp"
@@ -44,12 +45,31 @@ struct LogOptions {
   bool follow = false;
 };
 
+// A number is an offset, a time is one, and a length of time is that long ago.
+std::string log_start(const std::optional<std::string>& since) {
+  if (!since) return "0";
+  if (since->find_first_not_of("0123456789") == std::string::npos || parse_rfc3339(*since)) return *since;
+  const auto ago = std::chrono::milliseconds{std::llround(seconds_of("--since", *since) * 1000)};
+  return rfc3339(now() - ago);
+}
+
+int follow_log(Session& session, const LogOptions& options) {
+  const auto target = client::with_query(client::path_of({"v1", "containers", options.name, "log"}), {{"since", log_start(options.since)}, {"follow", "true"}});
+  session.stream(target, "text/plain", [&](std::string_view bytes) {
+    session.print(bytes);
+    if (std::fflush(stdout) != 0) throw errno_error("write", "standard output");
+    return true;
+  });
+  return 0;
+}
+
 // The daemon answers with what there is, at most a megabyte, and where that ends: the rest is asked for from there.
 int log(Session& session, const LogOptions& options) {
-  std::int64_t since = options.since ? integer_of("--since", *options.since) : 0;
+  if (options.follow) return follow_log(session, options);
+  std::string since = log_start(options.since);
   for (;;) {
     std::size_t got = 0;
-    const auto target = client::with_query(client::path_of({"v1", "containers", options.name, "log"}), {{"since", std::to_string(since)}});
+    const auto target = client::with_query(client::path_of({"v1", "containers", options.name, "log"}), {{"since", since}});
     const auto response = session.stream(target, "text/plain", [&](std::string_view bytes) {
       got += bytes.size();
       session.print(bytes);
@@ -57,9 +77,8 @@ int log(Session& session, const LogOptions& options) {
     });
     if (std::fflush(stdout) != 0) throw errno_error("write", "standard output");
     const std::string end = response.header("x-sovirt-log-end");
-    since = end.empty() ? since + static_cast<std::int64_t>(got) : integer_of("X-Sovirt-Log-End", end);
-    if (got == 0 && !options.follow) return 0;
-    if (got == 0) std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    if (got == 0 || end.empty()) return 0;
+    since = end;
   }
 }
 
@@ -116,10 +135,11 @@ void make_container_kill(Command& command) {
 void make_container_log(Command& command) {
   auto options = std::make_shared<LogOptions>();
   command.positional("NAME", "name of the container", options->name, Names::containers);
-  command.flag("-f,--follow", "go on with what is written later", options->follow);
-  command.option("--since", "BYTE", "begin at this offset of the log", options->since);
+  command.flag("-f,--follow", "go on with what is written later, until it ends", options->follow);
+  command.option("--since", "WHEN", "begin with what was written since: 10m ago, 2026-11-23T18:00:00Z, or an offset of the log", options->since);
   command.about("What the container wrote to its console, as it is.");
   command.example("sovirtctl logs sodebian");
+  command.example("sovirtctl logs sodebian --since 10m --follow");
   command.runs([options](Session& session) { return log(session, *options); });
 }
 

@@ -10,7 +10,8 @@ namespace sovirt {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  virtual std::string read(std::size_t most) = 0;   // "": the end
+  virtual std::string read(std::size_t most) = 0;   // "": the end, or all for now
+  virtual bool more_later() const { return false; }  // after "": there may be more, ask again in a while
 };
 
 // Destroyed without finish(): undone, as far as it says it can be.

@@ -30,6 +30,8 @@ class ContainerTerminals {
   virtual ~ContainerTerminals() = default;
   virtual std::unique_ptr<ExecSession> open_exec(std::string_view container, const SessionRequest&) = 0;
   virtual OpenConsole open_console(std::string_view container, const ConsoleRequest&) = 0;
+  // The offset of the log from which on it was written since then, to within a second.
+  virtual std::uint64_t log_offset(std::string_view container, Time since) = 0;
 };
 
 }  // namespace sovirt

@@ -52,4 +52,8 @@ OpenConsole HostTerminals::open_console(std::string_view container, const Consol
   return console;
 }
 
+std::uint64_t HostTerminals::log_offset(std::string_view container, Time since) {
+  return kernel_.launcher.log_offset(containers_.log_path(catalog_.need(Kind::container, container)->resource.uid), since);
+}
+
 }  // namespace sovirt

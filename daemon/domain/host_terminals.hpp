@@ -12,6 +12,7 @@ class HostTerminals final : public ContainerTerminals {
       : catalog_(catalog), kernel_(kernel), containers_(containers) {}
   std::unique_ptr<ExecSession> open_exec(std::string_view container, const SessionRequest&) override;
   OpenConsole open_console(std::string_view container, const ConsoleRequest&) override;
+  std::uint64_t log_offset(std::string_view container, Time since) override;
 
  private:
   Catalog& catalog_;

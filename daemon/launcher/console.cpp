@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace sovirt::launch {
 namespace {
@@ -35,6 +36,7 @@ void ConsoleLog::open() noexcept {
 
 std::size_t ConsoleLog::append(const char* bytes, std::size_t size) noexcept {
   const std::size_t given = size;
+  if (file_ && size > 0) note_time();
   while (file_ && size > 0) {
     if (size_ >= limit_) rotate();
     const std::size_t part = size < limit_ - size_ ? size : static_cast<std::size_t>(limit_ - size_);
@@ -46,6 +48,22 @@ std::size_t ConsoleLog::append(const char* bytes, std::size_t size) noexcept {
     size -= static_cast<std::size_t>(written);
   }
   return given - size;
+}
+
+void ConsoleLog::note_time() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &time);
+  const std::int64_t now = std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
+  // A clock that was set back counts too.
+  if (now < next_note_us_ && next_note_us_ - now <= log_time_interval_us(noted_)) return;
+  if (!times_) {
+    times_.reset(::open((path_ + log_times_suffix).c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    struct stat status{};
+    if (times_ && ::fstat(times_.get(), &status) == 0) noted_ = static_cast<std::size_t>(status.st_size) / sizeof(LogTime);
+  }
+  const LogTime record{end(), now};
+  next_note_us_ = now + log_time_interval_us(noted_);
+  if (times_ && noted_ < most_log_times && ::write(times_.get(), &record, sizeof record) == sizeof record) ++noted_;
 }
 
 // The new file gets its number before its name, so that a reader never sees one without the other.
@@ -69,6 +87,12 @@ void ConsoleLog::rotate() noexcept {
   begin_ += size_;
   size_ = 0;
   file_ = std::move(file);
+  // Without: what is known of the older part is taken for the newer, and offsets still say which is which.
+  static_cast<void>(::rename((path_ + log_times_suffix).c_str(), (old + log_times_suffix).c_str()));
+  times_.reset();
+  noted_ = 0;
+  next_note_us_ = 0;
+  note_time();
 }
 
 void Console::take(unique_fd master) {

@@ -14,6 +14,13 @@ namespace sovirt::launch {
 // The extended attribute of a log file that says which offset of the whole log its first byte has; absent: 0.
 inline constexpr const char* log_begin_attribute = "trusted.sovirt.begin";
 
+// Beside a log file: from which offset on it was written when. A record at most every interval, which doubles with every
+// 4096 of them, so that a log that grows a byte a second has no more than a few of these files' worth.
+struct LogTime { std::uint64_t offset; std::int64_t at_us; };
+inline constexpr const char* log_times_suffix = ".times";
+inline constexpr std::size_t most_log_times = 1 << 16;
+inline std::int64_t log_time_interval_us(std::size_t place) noexcept { return std::int64_t{1'000'000} << (place / 4096); }
+
 // A console's log: FILE and, once that has grown to `limit` bytes, FILE.1 with what was there before.
 // What cannot be written (disk full) is lost: a container does not stop for its log.
 class ConsoleLog {
@@ -25,10 +32,13 @@ class ConsoleLog {
  private:
   void open() noexcept;
   void rotate() noexcept;
+  void note_time() noexcept;
 
   std::string path_;
   std::uint64_t limit_, begin_ = 0, size_ = 0;
-  unique_fd file_;
+  unique_fd file_, times_;               // times_: opened by the first record
+  std::size_t noted_ = 0;
+  std::int64_t next_note_us_ = 0;
 };
 
 // A container's console: the master of its pty, its log, and those who watch. Nobody is waited for: a watcher that

@@ -1,7 +1,12 @@
 #include <signal.h>
 
+#include <algorithm>
+
 #include "api/reader.hpp"
+#include "api/timestamp.hpp"
 #include "daemon/domain/checkpoints.hpp"
+#include "daemon/domain/container_terminals.hpp"
+#include "daemon/server/followed_log.hpp"
 #include "daemon/server/handling.hpp"
 #include "daemon/server/header_values.hpp"
 #include "daemon/server/routes.hpp"
@@ -63,14 +68,39 @@ Reply exec(const Call& call) {
   return json_reply(200, write_exec_result(call.service.exec(name_of(call), request, context)));
 }
 
+// An offset, or a time.
+std::uint64_t read_since(const Call& call) {
+  const auto* since = call.request.parameter("since");
+  if (since == nullptr) return 0;
+  if (since->find_first_not_of("0123456789") == std::string::npos) return read_number("since", *since, 0, INT64_MAX);
+  const auto time = parse_rfc3339(*since);
+  if (!time) throw Error{Code::bad_query, "since is an offset in bytes or a time such as 2026-11-23T18:00:00Z"};
+  return call.service.terminals().log_offset(name_of(call), *time);
+}
+
+Reply follow_log(const Call& call, std::uint64_t from) {
+  const auto* accept = call.request.header("accept");
+  if (call.request.parameter("limit") != nullptr) throw Error{Code::bad_query, "a log that is followed has no limit"};
+  if (accept != nullptr && !accepts(*accept, "text/plain")) throw Error{Code::bad_query, "a log is followed as text/plain"};
+  // Where it begins: what is asked for may not be kept any more.
+  const Launcher::Log log = call.service.log(name_of(call), from, 1);
+  Reply reply;
+  reply.content_type = "text/plain; charset=utf-8";
+  reply.headers.push_back({"X-Sovirt-Log-Begin", std::to_string(log.end - log.bytes.size())});
+  reply.source = std::make_shared<FollowedLog>(call.service, std::string{name_of(call)}, log.end - log.bytes.size());
+  return reply;
+}
+
 // The log is bytes and is answered as such; a client that asks for JSON alone gets it in a document.
 Reply log(const Call& call) {
   const Request& request = call.request;
-  const auto* since = request.parameter("since");
   const auto* limit = request.parameter("limit");
-  const auto from = since != nullptr ? read_number("since", *since, 0, INT64_MAX) : 0;
+  const auto* follow = request.parameter("follow");
+  const std::uint64_t from = read_since(call);
+  if (follow != nullptr && read_flag("follow", *follow)) return follow_log(call, from);
   const auto most = limit != nullptr ? read_number("limit", *limit, 1, most_log_bytes) : most_log_bytes;
   auto log = call.service.log(name_of(call), from, most);
+  const std::uint64_t begin = log.end - std::min<std::uint64_t>(log.bytes.size(), log.end);
   const auto* accept = request.header("accept");
   Reply reply;
   if (accept != nullptr && !accepts(*accept, "text/plain")) {
@@ -79,6 +109,7 @@ Reply log(const Call& call) {
     reply.content_type = "text/plain; charset=utf-8";
     reply.body = std::move(log.bytes);
   }
+  reply.headers.push_back({"X-Sovirt-Log-Begin", std::to_string(begin)});
   reply.headers.push_back({"X-Sovirt-Log-End", std::to_string(log.end)});
   return reply;
 }
@@ -100,7 +131,8 @@ void add_container_routes(Router& router) {
          {204, "", "written"}, checkpoint);
   change("POST", "/exec", BodyKind::json, "Run a command in it and wait for its end", "ExecRequest", false, {200, "ExecResult", "it has ended"}, exec);
   router.add({.method = "GET", .pattern = one + "/log", .access = Access::read_private, .summary = "What its console showed",
-              .query = {{"since", "integer", "offset in bytes; X-Sovirt-Log-End of an answer is where the next begins"},
+              .query = {{"since", "string", "offset in bytes, of which X-Sovirt-Log-End of an answer is where the next begins; or a time, to within a second"},
+                        {"follow", "boolean", "go on with what is written later, until the container has ended"},
                         {"limit", "integer", "bytes at most, 1 to 1048576"}},
               .answers = {{200, "Log", "bytes from `since` on, or from the oldest kept"}}, .produces = "text/plain",
               .kind = Kind::container, .handler = log});

@@ -69,6 +69,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void linger();
   void pull_stream();
   void pull_source();
+  void pull_later();
   void send_block(std::string block);
   void upgrade(Reply);
 
@@ -102,7 +103,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool pulling_ = false;
   std::shared_ptr<ByteSource> source_;   // of the answer under way
   std::optional<std::uint64_t> source_left_;
-  bool chunked_ = false;
+  bool chunked_ = false, following_ = false;   // following: more of source_ may come at any time
   std::shared_ptr<WebSocket> web_socket_;   // has the socket, once upgraded
 };
 

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -168,19 +169,38 @@ void Session::pull_source() {
   const bool posted = core_->pool().post([self = shared_from_this(), source = source_] {
     constexpr std::size_t block_bytes = 256 * 1024;
     const auto block = std::make_shared<std::string>();
+    bool later = false;
     const bool broken = self->core_->dispatcher().attempt(self->request_, [&]() -> std::optional<Reply> {
       *block = source->read(block_bytes);
+      later = block->empty() && source->more_later();
       return std::nullopt;
     }).has_value();
-    self->core_->post([self, block, broken] {
+    self->core_->post([self, block, broken, later] {
       if (self->state_ == State::closed) return;
       // Too late for a problem document: the client sees that the body is not whole.
       if (broken) return self->close();
+      if (later) return self->pull_later();
       self->send_block(std::move(*block));
       self->advance();
     });
   });
   if (!posted) close();
+}
+
+// Nothing is written meanwhile that would tell that the client has gone.
+void Session::pull_later() {
+  constexpr std::chrono::milliseconds a_while{200};
+  following_ = true;
+  if (core_->stopping()) return close();
+  hold_timer_.expires_after(a_while);
+  hold_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || self->state_ == State::closed) return;
+    pollfd entry{self->socket_.native_handle(), 0, 0};
+    if (::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR)) != 0) return self->close();
+    self->following_ = false;
+    self->pull_source();
+  });
 }
 
 void Session::send_block(std::string block) {
@@ -210,7 +230,9 @@ void Session::stop() {
     case State::streaming: return close();
     case State::holding: return look(hold_, true);
     case State::upgraded: return web_socket_->close(CloseCode::going_away);
-    default: keep_alive_ = false;
+    default:
+      keep_alive_ = false;
+      if (following_) close();
   }
 }
 

@@ -1,4 +1,5 @@
 """What holds for every kind: revisions, lists, dry runs, operations, events, history, OpenAPI."""
+import json
 import pathlib
 import socket
 import threading
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness import kernel
 from harness.runner import test
+from harness import sessions
 from test_crash import events
 
 
@@ -228,3 +230,25 @@ def failed_start(lab):
     assert set(daemon.cgroups()) <= groups | {group for group in daemon.cgroups() if group.endswith("/monitors")}
     assert daemon.api.patch("/v1/containers/c1", {"command": ["/bin/sleep", "100"]}).status == 200
     assert daemon.start_container("c1")
+
+
+@test("events-over-a-websocket")
+def events_socket(lab):
+    """The same documents as the event stream, by a client that is not ours."""
+    daemon = lab.daemon
+    seq = daemon.api.get("/v1/containers").json["seq"]
+    line = sessions.connect(daemon, "/v1/events", protocol=None, since=seq, kind="container")
+    daemon.container("box", start=True)
+    daemon.set_state("box", "stopped", force=True)
+    seen = []
+    while not seen or seen[-1]["type"] not in ("stopped", "exited"):
+        seen.append(json.loads(line.recv()))
+    assert [one["type"] for one in seen][:2] == ["created", "started"] and {one["name"] for one in seen} == {"box"}, seen
+    assert seen == [one for one in events(daemon, seq) if one["kind"] == "container"][:len(seen)], seen
+    line.close()
+    for query, status in (("nosuch=1", 400), ("since=x", 400)):
+        try:
+            sessions.connect(daemon, f"/v1/events?{query}", protocol=None)
+            raise AssertionError(query)
+        except sessions.websocket.WebSocketBadStatusException as error:
+            assert error.status_code == status, (query, error)

@@ -1,8 +1,11 @@
 """sovirtctl against a real daemon."""
 import json
 import re
+import shlex
+import subprocess
 
 from harness import kernel
+from harness.daemon import BIN, ROOT
 from harness.runner import test
 
 
@@ -79,3 +82,30 @@ def helps(lab):
     for word in ("bridge", "container", "image", "ls", "start", "stop", "exec", "check"):
         assert re.search(rf"^\s+{word}\b", top, re.M), f"{word} is not in the help"
         assert daemon.ctl(word, "--help").stdout.strip(), word
+
+
+def documented_commands():
+    """(file, words) of every sovirtctl command that the README and the guides show."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "proto-docs/guides").glob("*.md"))]:
+        for line in path.read_text().splitlines():
+            found = re.search(r"(?:^|[|(] ?)(?:\$ |sudo )*(sovirtctl .*)", line.strip()) if line.startswith(("    ", "$ ")) else None
+            if not found:
+                continue
+            try:
+                words = shlex.split(found[1], comments=True)
+            except ValueError:
+                continue   # goes on in the next line
+            ends = [at for at, word in enumerate(words) if word in ("|", ">", "<", "&&", "&", ";") or word.endswith(";") or "$(" in word]
+            yield path.name, ["1" if word in ("$!", "$$") else word for word in words[1:min(ends, default=len(words))]]
+
+
+@test("docs-every-command-shown-is-understood")
+def documented(lab):
+    """Without a daemon: what is no command, option or value of one is told before anybody is asked."""
+    wrong, seen = [], 0
+    for name, words in documented_commands():
+        run = subprocess.run([BIN / "sovirtctl", "--socket", lab.home / "none", *words], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        seen += 1
+        if run.returncode == 2:
+            wrong.append(f"{name}: sovirtctl {' '.join(words)}: {run.stderr.splitlines()[:1]}")
+    assert not wrong and seen > 50, f"{len(wrong)} of {seen}: " + "; ".join(wrong)

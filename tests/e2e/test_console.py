@@ -94,6 +94,54 @@ def scrollback(lab):
             assert error.status_code == 409
 
 
+@test("log-since-a-time-and-followed")
+def log_followed(lab):
+    daemon = lab.daemon
+    script = "echo early; while [ ! -e /go ]; do sleep 0.1; done; echo late; while [ ! -e /end ]; do sleep 0.1; done; echo last; exit 0"
+    daemon.container("box", command=["/bin/sh", "-c", script], start=True)
+    kernel.wait_until(lambda: "early" in daemon.ctl("logs", "box").stdout, "it has written")
+    follower = subprocess.Popen([BIN / "sovirtctl", "--socket", daemon.run_dir / "sovirt.sock", "logs", "-f", "box"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert follower.stdout.readline() == b"early\r\n"
+    time.sleep(2.1)   # what is told apart is told by the second
+    between = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    time.sleep(1.1)
+    daemon.shell("box", "touch /go")
+    assert follower.stdout.readline() == b"late\r\n"
+    log = "/v1/containers/box/log"
+    assert daemon.api.get(f"{log}?since={between}").body == b"late\r\n", daemon.api.get(f"{log}?since={between}")
+    assert daemon.api.get(f"{log}?since=2001-01-01T00:00:00Z").body == b"early\r\nlate\r\n"
+    assert daemon.ctl("logs", "box", "--since", between).stdout == "late\n" or daemon.ctl("logs", "box", "--since", between).stdout == "late\r\n"
+    assert "early" in daemon.ctl("logs", "box", "--since", "1h").stdout
+    answer = daemon.api.get(f"{log}?since=7")
+    assert answer.headers["X-Sovirt-Log-Begin"] == "7" and answer.body == b"late\r\n", answer
+    # A follower that goes is noticed although nothing is written; one that stays sees the end.
+    before = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+    gone = subprocess.Popen([BIN / "sovirtctl", "--socket", daemon.run_dir / "sovirt.sock", "logs", "-f", "box"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    gone.stdout.readline()
+    gone.kill()
+    gone.wait(10)
+    kernel.wait_until(lambda: len(os.listdir(f"/proc/{daemon.process.pid}/fd")) <= before, "the daemon has let go of it")
+    daemon.shell("box", "touch /end")
+    assert follower.stdout.read() == b"last\r\n" and follower.wait(10) == 0
+    for query in ("since=yesterday", "since=-1", "since=2026-13-01T00:00:00Z", "follow=maybe", "follow=true&limit=3"):
+        assert daemon.api.get(f"{log}?{query}").status == 400, query
+
+
+@test("log-is-bounded-by-rotation")
+def log_bounds(lab):
+    daemon = lab.daemon
+    daemon.container("box", command=["/bin/sh", "-c", "seq 1 800000; echo done; sleep 600"], start=True)
+    folder = daemon.state_dir / "containers" / daemon.get_container("box")["uid"]
+    kernel.wait_until(lambda: (folder / "console.log").exists() and b"done" in (folder / "console.log").read_bytes(), "it has written all", timeout=40)
+    sizes = {path.name: path.stat().st_size for path in folder.glob("console.log*")}
+    assert sizes["console.log"] <= 1 << 20 and sizes["console.log.1"] <= 1 << 20 and sum(sizes.values()) < 5 << 19, sizes
+    answer = daemon.api.get("/v1/containers/box/log?since=0")
+    assert int(answer.headers["X-Sovirt-Log-Begin"]) > 0 and len(answer.body) == 1 << 20, answer.headers
+    whole = subprocess.run([BIN / "sovirtctl", "--socket", daemon.run_dir / "sovirt.sock", "logs", "box"], capture_output=True, check=True, timeout=60).stdout
+    numbers = [int(word) for word in re.findall(rb"^(\d+)\r$", whole.split(b"\n", 1)[1], re.M)]
+    assert numbers == list(range(numbers[0], 800001)), (numbers[:2], numbers[-2:])
+
+
 @test("console-bad-frames-close-only-their-sender")
 def bad_frames(lab):
     daemon = lab.daemon

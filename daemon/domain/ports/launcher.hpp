@@ -108,6 +108,9 @@ class Launcher {
   // an offset older than what is kept begins at the oldest byte.
   struct Log { std::string bytes; std::uint64_t end = 0; };
   virtual Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) = 0;
+  // Where in it begins what was written since then, to within a second (more where a log has grown very slowly). A log
+  // that says nothing of that: 0.
+  virtual std::uint64_t log_offset(const std::string& log_path, Time since) = 0;
   virtual Terminals& terminals() = 0;
   // What these are now; those that have ended meanwhile are left out.
   virtual std::vector<ContainerProcess> describe(const std::vector<pid_t>&) = 0;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <string_view>
+#include <vector>
 
 #include "daemon/base/error.hpp"
 #include "daemon/launcher/console.hpp"
@@ -43,7 +45,35 @@ void read_part(const Part& part, std::uint64_t since, std::size_t most, Launcher
   }
 }
 
+std::vector<launch::LogTime> read_times(const std::string& path) {
+  std::vector<launch::LogTime> times;
+  const unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+  struct stat status{};
+  if (!file || ::fstat(file.get(), &status) < 0) return times;
+  times.resize(std::min<std::size_t>(static_cast<std::size_t>(status.st_size) / sizeof(launch::LogTime), launch::most_log_times));
+  const ssize_t size = ::pread(file.get(), times.data(), times.size() * sizeof(launch::LogTime), 0);
+  times.resize(size > 0 ? static_cast<std::size_t>(size) / sizeof(launch::LogTime) : 0);
+  return times;
+}
+
 }  // namespace
+
+// What a record stands for was written within its interval: asked for a later time, what follows it is meant.
+std::uint64_t find_log_offset(const std::string& path, Time since) {
+  const std::int64_t wanted = since.time_since_epoch().count();
+  std::uint64_t offset = 0;
+  bool over = false;   // all of the record before this one is older
+  for (const std::string& part : {path + ".1", path}) {
+    const auto times = read_times(part + launch::log_times_suffix);
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      if (over) offset = times[i].offset;
+      if (times[i].at_us > wanted) return offset;
+      offset = times[i].offset;
+      over = wanted >= times[i].at_us + launch::log_time_interval_us(i);
+    }
+  }
+  return over ? std::max(open_part(path).end, offset) : offset;
+}
 
 Launcher::Log read_console_log(const std::string& path, std::uint64_t since, std::size_t most) {
   // The older one is opened last: rotated in between, it is what was opened as the newer one, and is left out.

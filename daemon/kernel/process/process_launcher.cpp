@@ -40,6 +40,7 @@ class ProcessLauncher final : public Launcher {
   Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override {
     return read_console_log(log_path, since, most);
   }
+  std::uint64_t log_offset(const std::string& log_path, Time since) override { return find_log_offset(log_path, since); }
   Terminals& terminals() override { return terminals_; }
   std::vector<ContainerProcess> describe(const std::vector<pid_t>& pids) override { return describe_processes(pids); }
 

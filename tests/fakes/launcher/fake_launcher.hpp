@@ -41,6 +41,7 @@ class FakeLauncher final : public Launcher {
   void on_exit(ExitListener) override;
   void watch(std::string_view uid) override;
   Log console_log(const std::string& log_path, std::uint64_t since, std::size_t most) override;
+  std::uint64_t log_offset(const std::string&, Time) override { return 0; }
   FakeTerminals& terminals() override { return terminals_; }
   std::vector<ContainerProcess> describe(const std::vector<pid_t>&) override;   // the inits among them
 

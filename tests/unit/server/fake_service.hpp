@@ -151,6 +151,7 @@ class FakeService final : public Service {
     explicit OfContainers(FakeService& service) : service_(service) {}
     std::unique_ptr<ExecSession> open_exec(std::string_view container, const SessionRequest&) override;
     OpenConsole open_console(std::string_view container, const ConsoleRequest&) override;
+    std::uint64_t log_offset(std::string_view, Time since) override { return static_cast<std::uint64_t>(since.time_since_epoch().count() % 16); }
 
    private:
     FakeService& service_;

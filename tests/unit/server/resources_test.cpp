@@ -175,7 +175,10 @@ TEST(Containers, LogIsBytesOrADocument) {
   const auto document = running.call("GET", "/v1/containers/web/log", {}, "Accept: application/json\r\n").json();
   EXPECT_EQ(document["log"], text.body);
   EXPECT_EQ(document["end"], text.body.size());
-  EXPECT_EQ(running.call("GET", "/v1/containers/web/log?follow=true").code(), "bad-query");
+  EXPECT_EQ(running.call("GET", "/v1/containers/web/log?since=1970-01-01T00:00:00.000008Z&limit=5").body, "\x1b[1ml");
+  EXPECT_EQ(running.call("GET", "/v1/containers/web/log?since=yesterday").code(), "bad-query");
+  EXPECT_EQ(running.call("GET", "/v1/containers/web/log?follow=perhaps").code(), "bad-query");
+  EXPECT_EQ(running.call("GET", "/v1/containers/web/log?follow=true&limit=5").code(), "bad-query");
 }
 
 TEST(Host, IsTold) {
