@@ -41,6 +41,7 @@ CgroupSpec read_cgroup_spec(const Json& json) {
   CgroupSpec spec;
   spec.limits = read_limits(in);
   spec.frozen = in.boolean("frozen").value_or(false);
+  spec.policy = in.choice("policy", {"repair", "observe"}).value_or(0) == 1 ? Policy::observe : Policy::repair;
   spec.parent = in.string("parent", 256);
   if (spec.parent && !valid_name(*spec.parent))
     in.fail("parent", "format", "\"" + *spec.parent + "\" cannot be the name of a cgroup: ^[a-z][a-z0-9-]{0,62}$");
@@ -52,6 +53,7 @@ CgroupSpec read_cgroup_spec(const Json& json) {
 Json write_cgroup_spec(const CgroupSpec& spec) {
   Json json = write_limits(spec.limits);
   json["frozen"] = spec.frozen;
+  json["policy"] = spec.policy == Policy::observe ? "observe" : "repair";
   json["parent"] = spec.parent ? Json(*spec.parent) : Json(nullptr);
   return json;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/bridge.hpp"
 #include "api/json.hpp"
 #include "api/limits.hpp"
 
@@ -12,6 +13,7 @@ namespace sovirt {
 struct CgroupSpec {
   LimitsSpec limits;
   bool frozen = false;
+  Policy policy = Policy::repair;      // what to do about limits that somebody else changed
   std::optional<std::string> parent;   // the name of the cgroup it lies in
 };
 

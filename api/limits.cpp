@@ -15,7 +15,7 @@ constexpr std::int64_t most_bytes = std::int64_t{1} << 62;
 constexpr std::int64_t least_memory = 64 * 1024;
 constexpr std::int64_t most_pids = 4'194'304;          // PID_MAX_LIMIT of a 64-bit kernel
 constexpr std::int64_t microsecond = 1'000, millisecond = 1'000'000;
-constexpr std::size_t most_devices = 64;
+constexpr std::size_t most_devices = 64, most_triggers = 8;
 
 std::optional<std::uint64_t> number(ObjectReader& in, const char* key, std::int64_t least, std::int64_t most) {
   const auto value = in.integer(key, least, most);
@@ -57,6 +57,7 @@ void read_memory(ObjectReader& in, LimitsSpec& limits) {
   limits.memory_max = number(in, "max", least_memory, most_bytes);
   limits.memory_high = number(in, "high", least_memory, most_bytes);
   limits.swap_max = number(in, "swap_max", 0, most_bytes);
+  limits.kill_excess = in.choice("on_excess", {"refuse", "kill"}).value_or(0) == 1;
 }
 
 bool all_digits(std::string_view text) {
@@ -94,6 +95,30 @@ void read_io(ObjectReader& in, LimitsSpec& limits) {
   });
 }
 
+// Bounds of the kernel (kernel/sched/psi.c): a window of 500 ms to 10 s.
+PressureTrigger read_trigger(ObjectReader& in) {
+  PressureTrigger trigger;
+  trigger.resource = static_cast<PressureTrigger::Resource>(in.choice("resource", {"cpu", "memory", "io"}).value_or(1));
+  trigger.full = in.choice("level", {"some", "full"}).value_or(0) == 1;
+  const auto stall = duration(in, "stall", 10'000 * millisecond);
+  const auto window = duration(in, "window", 10'000 * millisecond);
+  in.require("resource");
+  in.require("stall");
+  trigger.window = window.value_or(std::chrono::seconds{2});   // what the kernel takes from everybody
+  trigger.stall = stall.value_or(trigger.window);
+  if (trigger.window < std::chrono::milliseconds{500}) in.fail("window", "range", "must be from 500 ms to 10 s, in nanoseconds");
+  if (trigger.stall > trigger.window) in.fail("stall", "range", "cannot be longer than the window");
+  return trigger;
+}
+
+void read_pressure(ObjectReader& in, LimitsSpec& limits) {
+  in.objects("pressure", most_triggers, [&](ObjectReader& one, std::size_t) {
+    const PressureTrigger trigger = read_trigger(one);
+    if (std::find(limits.pressure.begin(), limits.pressure.end(), trigger) != limits.pressure.end()) one.fail("", "duplicate", "is there twice");
+    limits.pressure.push_back(trigger);
+  });
+}
+
 template <typename T>
 Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
@@ -111,6 +136,7 @@ LimitsSpec read_limits(ObjectReader& in) {
   in.object("memory", [&](ObjectReader& memory) { read_memory(memory, limits); });
   in.object("pids", [&](ObjectReader& pids) { limits.pids_max = number(pids, "max", 1, most_pids); });
   in.object("io", [&](ObjectReader& io) { read_io(io, limits); });
+  read_pressure(in, limits);
   return limits;
 }
 
@@ -123,7 +149,19 @@ LimitsSpec read_limits(const Json& json) {
   return limits;
 }
 
+const char* resource_text(PressureTrigger::Resource resource) noexcept {
+  static constexpr const char* names[] = {"cpu", "memory", "io"};
+  return names[static_cast<int>(resource)];
+}
+
+Json write_trigger(const PressureTrigger& trigger) {
+  return {{"resource", resource_text(trigger.resource)}, {"level", trigger.full ? "full" : "some"},
+          {"stall", trigger.stall.count()}, {"window", trigger.window.count()}};
+}
+
 Json write_limits(const LimitsSpec& limits) {
+  Json triggers = Json::array();
+  for (const PressureTrigger& trigger : limits.pressure) triggers.push_back(write_trigger(trigger));
   Json max = nullptr;
   if (limits.cpu_max) max = Json{{"quota", limits.cpu_max->quota.count()}, {"period", limits.cpu_max->period.count()}};
   Json devices = Json::array();
@@ -135,9 +173,11 @@ Json write_limits(const LimitsSpec& limits) {
                        {"write_operations", or_null(limit.write_operations)}});
   return {{"cpu", {{"weight", or_null(limits.cpu_weight)}, {"shares", or_null(limits.cpu_shares)}, {"max", std::move(max)}}},
           {"cpuset", {{"cpus", or_null(limits.cpuset_cpus)}, {"mems", or_null(limits.cpuset_mems)}}},
-          {"memory", {{"max", or_null(limits.memory_max)}, {"high", or_null(limits.memory_high)}, {"swap_max", or_null(limits.swap_max)}}},
+          {"memory", {{"max", or_null(limits.memory_max)}, {"high", or_null(limits.memory_high)}, {"swap_max", or_null(limits.swap_max)},
+                      {"on_excess", limits.kill_excess ? "kill" : "refuse"}}},
           {"pids", {{"max", or_null(limits.pids_max)}}},
-          {"io", {{"weight", or_null(limits.io_weight)}, {"limits", std::move(devices)}}}};
+          {"io", {{"weight", or_null(limits.io_weight)}, {"limits", std::move(devices)}}},
+          {"pressure", std::move(triggers)}};
 }
 
 }  // namespace sovirt

@@ -24,6 +24,14 @@ struct IoLimit {
   bool operator==(const IoLimit&) const = default;
 };
 
+// The kernel is asked to say when processes were held up for want of a resource (PSI): for `stall` within any `window`.
+struct PressureTrigger {
+  enum class Resource { cpu, memory, io } resource = Resource::memory;
+  bool full = false;    // all of its processes at once, not some
+  std::chrono::nanoseconds stall{0}, window{1'000'000'000};
+  bool operator==(const PressureTrigger&) const = default;
+};
+
 // What a control group holds its processes to: the same document for a cgroup and for a container's `limits`, whatever
 // version of cgroups the host has. nullopt: not limited. JSON: proto-docs/guides/limits.md.
 struct LimitsSpec {
@@ -34,9 +42,11 @@ struct LimitsSpec {
   std::optional<std::uint64_t> memory_max;             // bytes
   std::optional<std::uint64_t> memory_high;            // bytes beyond which its processes are slowed down
   std::optional<std::uint64_t> swap_max;               // bytes of swap, beside memory
+  bool kill_excess = false;                            // memory_max below what is used and cannot be reclaimed: kill, not refuse
   std::optional<std::uint64_t> pids_max;
   std::optional<std::uint64_t> io_weight;              // 1..10000
   std::vector<IoLimit> io_limits;                      // a device once
+  std::vector<PressureTrigger> pressure;               // no limits: what is told of as events
   bool operator==(const LimitsSpec&) const = default;
   bool empty() const noexcept { return *this == LimitsSpec{}; }
 };
@@ -46,5 +56,7 @@ LimitsSpec read_limits(ObjectReader&);
 // From the form that write_limits gives. Throws Error{invalid} with every wrong field.
 LimitsSpec read_limits(const Json&);
 Json write_limits(const LimitsSpec&);
+Json write_trigger(const PressureTrigger&);
+const char* resource_text(PressureTrigger::Resource) noexcept;
 
 }  // namespace sovirt

@@ -142,7 +142,7 @@ int serve(const Options& options, Log& log) {
   const auto ends = make_link_ends();
   const auto prober = make_prober();
   const NetnsPorts netns{*pins, *kept, *inside, *namespaces, *ends, *prober};
-  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live, *archives, netns}, *store, log, places);
+  HostService service({*network, *cgroups, *groups.meters, *groups.members, *launcher, *roots, *images, *host, *files, *filter, *layers, *helpers, *uplinks, *live, *archives, netns, *groups.watch}, *store, log, places);
   WorkerPool pool;
   ServerOptions server_options;
   server_options.listen = std::move(listen);

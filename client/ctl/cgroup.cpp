@@ -15,7 +15,7 @@ const std::string none_yet = "No cgroups. Create one with: sovirtctl cgroup crea
 
 struct CgroupOptions : LimitOptions {
   std::string name;
-  std::optional<std::string> parent, frozen;
+  std::optional<std::string> parent, frozen, policy;
   std::vector<std::string> labels;
   bool only_new = false;
 };
@@ -49,6 +49,7 @@ Json body_of(const CgroupOptions& options) {
   Json body = limits_of(options);
   if (options.parent) body["parent"] = *options.parent;
   if (options.frozen) body["frozen"] = yes_no_of("--frozen", *options.frozen);
+  if (options.policy) body["policy"] = *options.policy;
   return body;
 }
 
@@ -60,6 +61,7 @@ void make_create(Command& command) {
   command.option("--parent", "NAME", "the cgroup it lies in", options->parent).of(Names::cgroups);
   add_limit_options(command, *options);
   command.option("--frozen", "yes|no", "stop its processes from running (default no)", options->frozen).among({"yes", "no"});
+  command.option("--policy", "repair|observe", "what to do about limits that somebody else changes (default repair)", options->policy).among({"repair", "observe"});
   command.option("-l,--label", "KEY=VALUE", "a label; may be repeated", options->labels);
   command.flag("--new", "refuse if there is a cgroup of this name already", options->only_new);
   command.example("sovirtctl cgroup create cpualta --cpu-shares 717");
@@ -78,9 +80,12 @@ void make_set(Command& command) {
   auto options = std::make_shared<CgroupOptions>();
   command.positional("NAME", "name of the cgroup", options->name, Names::cgroups);
   add_limit_options(command, *options);
+  command.option("--policy", "repair|observe", "what to do about limits that somebody else changes", options->policy).among({"repair", "observe"});
   command.option("-l,--label", "KEY=VALUE", "set a label, or remove it with KEY-; may be repeated", options->labels);
   command.about("Changes what is named and leaves the rest; its processes go on.");
   command.example("sovirtctl cgroup set cpualta --cpu-weight 70 --memory none");
+  command.example("sovirtctl cgroup set small --memory 32M --on-excess kill");
+  command.example("sovirtctl cgroup set small --pressure resource=memory,stall=150ms,window=2s");
   command.runs([options](Session& session) {
     Json body = body_of(*options);
     if (!options->labels.empty()) body["labels"] = label_changes(options->labels);

@@ -41,6 +41,21 @@ Json disk_of(const std::string& text) {
   return disk;
 }
 
+Json trigger_of(const std::string& text) {
+  Json trigger = Json::object();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const auto [key, value] = pair_of("--pressure", text.substr(begin, end - begin));
+    begin = end + 1;
+    if (key == "resource" || key == "level") trigger[key] = value;
+    else if (key == "stall" || key == "window") trigger[key] = duration_of("--pressure " + key, value).count();
+    else throw UsageError("--pressure: unknown key '" + key + "'", "keys: resource, level, stall, window");
+  }
+  for (const char* key : {"resource", "stall"})
+    if (!trigger.contains(key)) throw UsageError("--pressure: '" + std::string{key} + "' is missing", "for example --pressure resource=memory,stall=150ms");
+  return trigger;
+}
+
 // "512M" for bytes, "50.0ms in 100ms" for a quota, the rest as it is.
 std::string value_text(const std::string& controller, const Json& value) {
   if (value.is_null()) return "-";
@@ -62,6 +77,8 @@ std::string value_text(const std::string& controller, const Json& value) {
 
 void add_limit_options(Command& command, LimitOptions& options) {
   command.option("--memory", "SIZE", "memory limit, such as 512M; none lifts it, as with every limit here", options.memory);
+  command.option("--on-excess", "refuse|kill", "where more memory is used than asked and cannot be reclaimed: refuse (default), or kill the largest processes", options.on_excess)
+      .among({"refuse", "kill"});
   command.option("--memory-high", "SIZE", "memory beyond which its processes are slowed down (cgroup v2)", options.memory_high);
   command.option("--swap", "SIZE", "limit of swap, beside memory", options.swap);
   command.option("--cpus", "NUMBER", "CPU time limit in CPUs, such as 0.5", options.cpus);
@@ -72,11 +89,14 @@ void add_limit_options(Command& command, LimitOptions& options) {
   command.option("--pids", "NUMBER", "limit of processes and threads", options.pids);
   command.option("--io-weight", "1-10000", "share of the disks against others (100 is usual)", options.io_weight);
   command.option("--io", "KEY=VALUE,…", "limit of a disk: device=, and a second read=, write= (bytes), read-ops=, write-ops=; may be repeated; none lifts all", options.io);
+  command.option("--pressure", "KEY=VALUE,…", "an event when its processes were held up: resource=cpu|memory|io, stall= a time, within window= (2s), level=some|full; may be repeated; none ends all",
+                 options.pressure);
 }
 
 Json limits_of(const LimitOptions& options) {
   Json all = Json::object();
   if (options.memory) all["memory"]["max"] = or_none(options.memory, "--memory", size_of);
+  if (options.on_excess) all["memory"]["on_excess"] = *options.on_excess;
   if (options.memory_high) all["memory"]["high"] = or_none(options.memory_high, "--memory-high", size_of);
   if (options.swap) all["memory"]["swap_max"] = or_none(options.swap, "--swap", size_of);
   if (options.cpu_weight) all["cpu"] = {{"weight", or_none(options.cpu_weight, "--cpu-weight", count_of)}, {"shares", nullptr}};
@@ -93,6 +113,9 @@ Json limits_of(const LimitOptions& options) {
   if (!options.io.empty()) all["io"]["limits"] = Json::array();
   for (const std::string& disk : options.io)
     if (disk != "none") all["io"]["limits"].push_back(disk_of(disk));
+  if (!options.pressure.empty()) all["pressure"] = Json::array();
+  for (const std::string& trigger : options.pressure)
+    if (trigger != "none") all["pressure"].push_back(trigger_of(trigger));
   return all;
 }
 

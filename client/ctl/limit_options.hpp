@@ -11,8 +11,9 @@ namespace sovirt::ctl {
 
 // Limits as they are written on the command line, of a container and of a cgroup. "none" takes one away.
 struct LimitOptions {
-  std::optional<std::string> memory, memory_high, swap, cpus, cpu_weight, cpu_shares, cpuset_cpus, cpuset_mems, pids, io_weight;
-  std::vector<std::string> io;   // "device=/dev/vda,read=10M,…"
+  std::optional<std::string> memory, memory_high, swap, cpus, cpu_weight, cpu_shares, cpuset_cpus, cpuset_mems, pids, io_weight, on_excess;
+  std::vector<std::string> io;         // "device=/dev/vda,read=10M,…"
+  std::vector<std::string> pressure;   // "resource=memory,stall=150ms,…"
 };
 
 void add_limit_options(Command&, LimitOptions&);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "api/cgroup.hpp"
+#include "daemon/domain/group_events.hpp"
 #include "daemon/domain/ids.hpp"
 
 namespace sovirt {
@@ -92,11 +93,13 @@ Plan Cgroups::plan(const Resource& wanted, const Entry* before) const {
   if (absent) plan.add("cgroup.create", {{"group", path}}, "create cgroup " + name);
   const LimitsSpec from = before ? read_cgroup_spec(before->resource.spec).limits : LimitsSpec{};
   if (absent ? !spec.limits.empty() : found == GroupState::differs)
-    plan.add("cgroup.limits", {{"group", path}, {"from", write_limits(from)}, {"to", write_limits(spec.limits)}}, "set limits of cgroup " + name);
+    plan.add("cgroup.limits", {{"uid", wanted.uid}, {"group", path}, {"from", write_limits(from)}, {"to", write_limits(spec.limits)}}, "set limits of cgroup " + name);
   if (spec.frozen != (!absent && kernel_.meters.frozen(path)))
     plan.add("cgroup.freeze", {{"group", path}, {"frozen", spec.frozen}}, (spec.frozen ? "freeze cgroup " : "thaw cgroup ") + name, spec.frozen);
   return plan;
 }
+
+Policy Cgroups::policy(const Resource& cgroup) const { return read_cgroup_spec(cgroup.spec).policy; }
 
 std::vector<pid_t> Cgroups::processes(const Resource& cgroup) const {
   std::vector<pid_t> pids = kernel_.cgroups.processes(group(cgroup));
@@ -121,7 +124,7 @@ void Cgroups::check_removal(const Entry& entry) const {
 Plan Cgroups::plan_removal(const Resource& cgroup) const {
   Plan plan;
   plan.forward = true;
-  plan.add("cgroup.remove", {{"group", group(cgroup)}}, "remove cgroup " + cgroup.name, true);
+  plan.add("cgroup.remove", {{"uid", cgroup.uid}, {"group", group(cgroup)}}, "remove cgroup " + cgroup.name, true);
   return plan;
 }
 
@@ -151,12 +154,18 @@ ActionTable Cgroups::actions() {
   table["cgroup.create"] = {[&tree](const Json& args, Scratch&) { tree.create(text(args, "group")); },
                             [&tree](const Json& args, Scratch&) { tree.remove(text(args, "group")); }};
   table["cgroup.limits"] = {
-      [&tree](const Json& args, Scratch&) { tree.set_limits(text(args, "group"), read_limits(args.at("to"))); },
+      [this](const Json& args, Scratch& scratch) {
+        bring_limits(kernel_.cgroups, catalog_, args.value("uid", ""), text(args, "group"), read_limits(args.at("to")), scratch);
+      },
       [&tree](const Json& args, Scratch&) { tree.set_limits(text(args, "group"), read_limits(args.at("from"))); }};
   table["cgroup.freeze"] = {
       [&tree](const Json& args, Scratch&) { tree.set_frozen(text(args, "group"), args.at("frozen").get<bool>()); },
       [&tree](const Json& args, Scratch&) { tree.set_frozen(text(args, "group"), !args.at("frozen").get<bool>()); }};
-  table["cgroup.remove"] = {[&tree](const Json& args, Scratch&) { tree.remove(text(args, "group")); }, nothing};
+  table["cgroup.remove"] = {[this](const Json& args, Scratch&) {
+                              kernel_.cgroups.remove(text(args, "group"));
+                              kernel_.group_watch.forget(args.value("uid", ""));
+                            },
+                            nothing};
   return table;
 }
 

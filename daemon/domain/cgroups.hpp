@@ -24,6 +24,7 @@ class Cgroups final : public KindRules {
   Json status(const Entry&) const override;
   ActionTable actions() override;
   bool reconciled() const noexcept override { return true; }
+  Policy policy(const Resource&) const override;
 
   // Its group in the CgroupTree, "parent/name".
   std::string group(const Resource&) const;

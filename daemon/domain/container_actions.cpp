@@ -5,6 +5,7 @@
 
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/device_rules.hpp"
+#include "daemon/domain/group_events.hpp"
 #include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
@@ -110,9 +111,11 @@ Action Containers::network_action() {
 }
 
 Action Containers::run_action() {
-  return {[this](const Json&, Scratch& scratch) {
+  return {[this](const Json& args, Scratch& scratch) {
             scratch.launched = scratch.launch->go(scratch.netns.get());
             scratch.launch.reset();
+            catalog_.clear_condition(text(args, "uid"), "OutOfMemory");   // of its last life
+            kernel_.group_watch.watch(text(args, "group"), text(args, "uid"), container_wish(entry_of(args)->resource.spec.at("limits")));
           },
           [this](const Json& args, Scratch& scratch) {
             scratch.launch.reset();
@@ -170,6 +173,7 @@ void Containers::collect(const Json& args) {
   links_->leave(text(args, "uid"));
   for (const Json& link : args.at("links")) kernel_.network.delete_link(link.get<std::string>(), text(args, "uid"));
   kernel_.cgroups.remove(group);
+  kernel_.group_watch.forget(text(args, "uid"));
   const std::lock_guard lock(seen_mutex_);
   seen_.erase(text(args, "uid"));
 }
@@ -192,7 +196,11 @@ ActionTable Containers::actions() {
   table["container.shutdown"] = {[this](const Json& args, Scratch& scratch) { shut_down(args, scratch); }, nothing};
   table["container.collect"] = {[this](const Json& args, Scratch&) { collect(args); }, nothing};
   table["container.limits"] = {
-      [this](const Json& args, Scratch&) { kernel_.cgroups.set_limits(text(args, "group"), read_limits(args.at("to"))); },
+      [this](const Json& args, Scratch& scratch) {
+        const std::string uid = args.value("uid", "");
+        bring_limits(kernel_.cgroups, catalog_, uid, text(args, "group"), read_limits(args.at("to")), scratch);
+        kernel_.group_watch.watch(text(args, "group"), uid, container_wish(args.at("to")));
+      },
       [this](const Json& args, Scratch&) { kernel_.cgroups.set_limits(text(args, "group"), read_limits(args.at("from"))); }};
   table["container.freeze"] = {
       [this](const Json& args, Scratch&) { kernel_.cgroups.set_frozen(text(args, "group"), args.at("frozen").get<bool>()); },

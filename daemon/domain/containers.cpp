@@ -175,8 +175,10 @@ Plan Containers::plan_update(const Entry& before, const Resource& wanted) const 
   const bool lives = before.runtime.alive();
   const Json from = before.resource.spec.at("limits");
   const Json to = wanted.spec.at("limits");
-  if (lives && from != to)
-    plan.add("container.limits", {{"group", container_group(wanted.name, wanted.uid)}, {"from", from}, {"to", to}},
+  const std::string group = container_group(wanted.name, wanted.uid);
+  // What is asked anew, or what somebody else has changed in the kernel's files.
+  if (lives && (from != to || (to != write_limits({}) && kernel_.meters.compare(group, read_limits(to)) == GroupState::differs)))
+    plan.add("container.limits", {{"uid", wanted.uid}, {"group", group}, {"from", from}, {"to", to}},
              "set limits of " + wanted.name);
   if (lives) parts_.plan(plan, wanted, read_container_spec(before.resource.spec), read_container_spec(wanted.spec));
   return plan;

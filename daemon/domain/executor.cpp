@@ -137,6 +137,7 @@ void Executor::resolve(const JournalRow& row) {
 
 // What only the run could tell: the pids of what it launched, the status of what it ended.
 void Executor::absorb(Commit& commit, const Scratch& scratch) {
+  commit.events.insert(commit.events.end(), scratch.events.begin(), scratch.events.end());
   if (!commit.runtime) return;
   if (scratch.launched) {
     commit.runtime->init = scratch.launched->init;

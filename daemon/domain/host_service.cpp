@@ -39,7 +39,8 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       exports_({*this, catalog_, copies_, images_, operations_, kernel_}),
       reconciler_({catalog_, executor_, locks_, kinds_, lifecycle_, exits_, kernel_, log_}),
       restore_(catalog_, kinds_, reconciler_, lifecycle_, store_, log_, places_),
-      guarded_(store_, log_, [this](const std::string& bridge, const Json& before) { undo_unconfirmed(bridge, before); }) {
+      guarded_(store_, log_, [this](const std::string& bridge, const Json& before) { undo_unconfirmed(bridge, before); }),
+      group_events_(catalog_, executor_, cgroups_, kernel_, log_) {
   images_.publish_with([this](const std::string& container, const Actor& actor, std::stop_token stop, const auto& progress) {
     return exports_.publish(container, actor, stop, progress);
   });
@@ -64,7 +65,11 @@ void HostService::start() {
   }
   operations_.load(state.operations);
   Recovery recovery(catalog_, executor_, locks_, lifecycle_, images_, layers_, kernel_, places_, log_);
-  reconciler_.on_ready([this](const std::string& uid) { restore_.ready(uid); });
+  reconciler_.on_ready([this](const std::string& uid) {
+    restore_.ready(uid);
+    const EntryPtr entry = catalog_.find_uid(uid);
+    if (entry && entry->resource.kind == Kind::cgroup) group_events_.attend(uid);
+  });
   reconciler_.start();
   const bool new_boot = recovery.run(state.journal, store_);
   packet_rules_.reset();
@@ -89,12 +94,14 @@ void HostService::start() {
   });
   if (!new_boot) lifecycle_.resume_restarts(policy);
   restore_.start(new_boot);
+  group_events_.start(reconciler_);
   guarded_.start();
   for (const EntryPtr& bridge : catalog_.all(Kind::bridge)) show_deadline(bridge->resource.name);
 }
 
 void HostService::stop() {
   guarded_.stop();
+  group_events_.stop();
   commits_.reset();
   operations_.stop();
   restore_.stop();

@@ -14,6 +14,7 @@
 #include "daemon/domain/dhcp_clients.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/exits.hpp"
+#include "daemon/domain/group_events.hpp"
 #include "daemon/domain/guarded_changes.hpp"
 #include "daemon/domain/host_cgroups.hpp"
 #include "daemon/domain/host_inside.hpp"
@@ -148,6 +149,7 @@ class HostService final : public Service, private Confirmations, private Checkpo
   Reconciler reconciler_;
   Restore restore_;
   GuardedChanges guarded_;
+  GroupEvents group_events_;
   std::shared_ptr<void> commits_;
 };
 

@@ -6,6 +6,7 @@
 #include "daemon/domain/ports/archives.hpp"
 #include "daemon/domain/netns_ports.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
+#include "daemon/domain/ports/cgroup_watch.hpp"
 #include "daemon/domain/ports/file_access.hpp"
 #include "daemon/domain/ports/helpers.hpp"
 #include "daemon/domain/ports/host_probe.hpp"
@@ -38,6 +39,7 @@ struct KernelPorts {
   LiveChanges& live;
   Archives& archives;
   NetnsPorts netns;
+  CgroupWatch& group_watch;
 };
 
 struct Places {

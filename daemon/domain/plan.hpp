@@ -12,6 +12,7 @@
 #include "api/json.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "daemon/domain/ports/launcher.hpp"
+#include "daemon/domain/ports/store.hpp"
 
 namespace sovirt {
 
@@ -45,6 +46,7 @@ struct Scratch {
   std::unique_ptr<Launch> launch;
   std::optional<Launched> launched;
   std::optional<ExitStatus> exit;
+  std::vector<Event> events;                       // what else happened, committed with it
   std::stop_token stop;                            // of the operation that runs it
   std::function<void(std::uint64_t bytes)> copied; // its progress
 };

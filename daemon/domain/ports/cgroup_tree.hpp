@@ -32,6 +32,18 @@ struct CgroupUsage {      // nullopt: this host does not account it
   std::optional<std::uint64_t> pids;
 };
 
+struct KilledProcess {
+  pid_t pid = 0;
+  std::string name;       // as ps shows it
+  bool operator==(const KilledProcess&) const = default;
+};
+
+// What it took to bring limits into force.
+struct LimitsOutcome {
+  std::uint64_t freed = 0;             // bytes that were used beyond memory.max
+  std::vector<KilledProcess> killed;   // by memory.on_excess
+};
+
 // Where a process must be put to be in a group: descriptors for the launcher.
 struct CgroupPlacement {
   unique_fd directory_v2;           // O_PATH|O_DIRECTORY, for CLONE_INTO_CGROUP; empty without v2
@@ -57,7 +69,8 @@ class CgroupTree {
   virtual void set_frozen(std::string_view group, bool frozen) = 0;   // returns when it is so, or Error{timed_out} after 5 s
   virtual void kill(std::string_view group) = 0;                      // SIGKILL to all, until none is left; at most 10 s
   virtual CgroupUsage usage(std::string_view group) = 0;
-  virtual void set_limits(std::string_view group, const LimitsSpec&) = 0;  // a limit this host lacks: Error{unsupported}
+  // A limit this host lacks: Error{unsupported}; memory that is used and cannot be reclaimed: Error{conflict}, unless asked to kill.
+  virtual LimitsOutcome set_limits(std::string_view group, const LimitsSpec&) = 0;
   // These and no others; none: all that the host may. A host without any way to do it: nothing is done, unless a rule
   // is asked for (Error{unsupported}).
   virtual void set_devices(std::string_view group, const std::vector<DeviceRule>&) = 0;

@@ -60,9 +60,14 @@ std::optional<std::uint64_t> read_number_at(int directory, const char* name, std
   if (got < 0) throw errno_error("read", name);
   std::string_view text{buffer, static_cast<std::size_t>(got)};
   if (!key.empty()) {
-    const auto at = text.find(key);
-    if (at == std::string_view::npos || (at != 0 && text[at - 1] != '\n')) return std::nullopt;
-    text.remove_prefix(std::min(text.size(), at + key.size() + 1));
+    // A key can begin as another does: oom_kill and oom_kill_disable.
+    const auto is_line = [&](std::size_t at) {
+      return (at == 0 || text[at - 1] == '\n') && at + key.size() < text.size() && text[at + key.size()] == ' ';
+    };
+    auto at = text.find(key);
+    while (at != std::string_view::npos && !is_line(at)) at = text.find(key, at + 1);
+    if (at == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(at + key.size() + 1);
   }
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

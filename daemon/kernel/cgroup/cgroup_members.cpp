@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <iterator>
 
+#include "daemon/kernel/cgroup/affinity.hpp"
 #include "daemon/kernel/cgroup/cgroup_walk.hpp"
 #include "daemon/kernel/cgroup/command_runner.hpp"
 #include "daemon/kernel/cgroup/descendants.hpp"
@@ -78,8 +79,12 @@ class KernelCgroupMembers final : public CgroupMembers {
   std::vector<std::string> groups_of(pid_t pid) const;
   void move(const std::vector<unique_fd>& files, pid_t pid, const std::string& where) const;
   void put_back(const std::vector<std::string>& paths, std::size_t hierarchies, pid_t pid) const noexcept;
+  std::string cpus_of(const std::vector<std::string>& paths) const;
   std::set<pid_t> inside(std::string_view group) const;
-  std::vector<pid_t> attach_all(std::string_view group, const Held& top, const std::vector<unique_fd>& files);
+  bool is_inside(std::string_view group, pid_t pid) const;
+  bool take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const;
+  void follow(std::string_view group, Family& family, const std::vector<unique_fd>& files) const;
+  std::vector<pid_t> attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files);
 
   std::shared_ptr<CgroupRoots> roots_;
   std::unique_ptr<CgroupTree> tree_;
@@ -148,15 +153,30 @@ void KernelCgroupMembers::put_back(const std::vector<std::string>& paths, std::s
       try_write_at(AT_FDCWD, (roots_->all[i].hierarchy().mount + "/" + paths[i] + "/cgroup.procs").c_str(), std::to_string(pid));
 }
 
+// The CPUs of the group that a process is in, "0-3"; "" without cpusets.
+std::string KernelCgroupMembers::cpus_of(const std::vector<std::string>& paths) const {
+  const HierarchyRoot* root = roots_->controlling("cpuset");
+  for (std::size_t i = 0; root && i < paths.size(); ++i) {
+    if (&roots_->all[i] != root || paths[i] == "?") continue;
+    const char* const file = root->version() == 1 ? "/cpuset.effective_cpus" : "/cpuset.cpus.effective";
+    std::string text = read_text_at(AT_FDCWD, (root->hierarchy().mount + "/" + paths[i] + file).c_str()).value_or("");
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+  return "";
+}
+
 // In all hierarchies or in none.
 void KernelCgroupMembers::move(const std::vector<unique_fd>& files, pid_t pid, const std::string& where) const {
   const auto before = groups_of(pid);
+  const PinnedThreads pinned{pid, cpus_of(before)};
   for (std::size_t i = 0; i < files.size(); ++i) {
     const int number = write_pid(files[i].get(), pid);
     if (number == 0) continue;
     put_back(before, i, pid);
     throw move_refusal(number, pid, where);
   }
+  pinned.pin_again();
 }
 
 // Those that are in the group in every hierarchy: the child of a process that was just being moved is in some only.
@@ -171,30 +191,56 @@ std::set<pid_t> KernelCgroupMembers::inside(std::string_view group) const {
   return all.value_or(std::set<pid_t>{});
 }
 
+bool KernelCgroupMembers::is_inside(std::string_view group, pid_t pid) const {
+  const auto paths = groups_of(pid);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const std::string wanted = roots_->all[i].path(group).substr(1);
+    if (paths[i] != wanted && !paths[i].starts_with(wanted + "/")) return false;
+  }
+  return true;
+}
+
+// false: there were none that live.
+bool KernelCgroupMembers::take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const {
+  const std::set<pid_t> in = inside(group);
+  bool any = false;
+  for (const pid_t pid : family) {
+    if (in.contains(pid)) continue;
+    const auto facts = process_facts(pid);
+    if (!facts || facts->ended) continue;
+    any = true;
+    try {
+      move(files, pid, std::string{group});
+    } catch (const Error& error) {
+      if (error.code() != Code::not_found) throw;
+    }
+  }
+  return any;
+}
+
+// Those that fork and end faster than a pass over /proc takes. Each is entered where it can be before it ends: its child
+// is then in those hierarchies from birth, and the next one's turn is at the others.
+void KernelCgroupMembers::follow(std::string_view group, Family& family, const std::vector<unique_fd>& files) const {
+  for (int most = 1000; most > 0; --most) {
+    const auto born = family.newborn();
+    if (born.empty()) return;
+    for (const pid_t pid : born)
+      if (!is_inside(group, pid))
+        for (const unique_fd& file : files) write_pid(file.get(), pid);
+  }
+}
+
 // Whoever is inside has children inside. So the outsiders among the descendants only become fewer, but for those that
 // fork before their turn comes: we look again until nobody was found outside twice.
-std::vector<pid_t> KernelCgroupMembers::attach_all(std::string_view group, const Held& top, const std::vector<unique_fd>& files) {
-  const std::string where{group};
+std::vector<pid_t> KernelCgroupMembers::attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files) {
   const Deadline deadline{10s};
   std::set<pid_t> seen;
   for (int quiet = 0; quiet < 2;) {
-    const std::set<pid_t> all = with_descendants(top.pid());
-    const std::set<pid_t> in = inside(group);
-    ++quiet;
-    for (const pid_t pid : all) {
-      if (!in.contains(pid)) {
-        const auto facts = process_facts(pid);
-        if (!facts || facts->ended) continue;
-        quiet = 0;
-        try {
-          move(files, pid, where);
-        } catch (const Error& error) {
-          if (error.code() != Code::not_found) throw;
-        }
-      }
-      seen.insert(pid);
-    }
-    if (deadline.passed()) throw Error{Code::busy, "the processes below " + std::to_string(top.pid()) + " fork faster than they can be moved"};
+    follow(group, family, files);
+    const std::set<pid_t> living = family.look();
+    seen.insert(living.begin(), living.end());
+    quiet = take_outsiders(group, living, files) || !family.complete() ? 0 : quiet + 1;
+    if (deadline.passed()) throw Error{Code::busy, "the processes of this family fork faster than they can be moved"}.with_hint("freeze or stop them first");
   }
   return {seen.begin(), seen.end()};
 }
@@ -206,6 +252,7 @@ std::vector<pid_t> KernelCgroupMembers::attach(std::string_view group, pid_t pid
   if (facts->kernel_thread || pid == ::getpid())
     throw Error{Code::conflict, std::string{facts->kernel_thread ? "a thread of the kernel" : "sovirtd itself"} + " cannot be moved"};
   const auto files = procs_of(tree_->placement(group), group);
+  auto family = descendants ? std::optional<Family>{pid} : std::nullopt;   // before the move: what is forked meanwhile is heard of
   move(files, pid, std::string{group});
   // Had it ended meanwhile, its pid might have been another's by the time of the write.
   const auto now = process_facts(pid);
@@ -214,7 +261,7 @@ std::vector<pid_t> KernelCgroupMembers::attach(std::string_view group, pid_t pid
     put_back(parents, parents.size(), pid);
     throw no_process(pid);
   }
-  return descendants ? attach_all(group, process, files) : std::vector<pid_t>{pid};
+  return family ? attach_all(group, *family, files) : std::vector<pid_t>{pid};
 }
 
 void KernelCgroupMembers::release(pid_t pid) {

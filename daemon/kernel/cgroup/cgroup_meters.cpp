@@ -1,6 +1,7 @@
 #include "daemon/kernel/cgroup/cgroup_meters.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "daemon/kernel/cgroup/freezer.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 #include "daemon/kernel/cgroup/limit_report.hpp"
+#include "daemon/kernel/cgroup/watched_group.hpp"
 
 namespace sovirt {
 namespace {
@@ -25,6 +27,8 @@ class KernelCgroupMeters final : public CgroupMeters {
 
  private:
   void check_list(const std::optional<std::string>& asked, const std::string& what) const;
+  void check_pressure(std::string_view group, const LimitsSpec&) const;
+  void check_in(std::string_view group, const LimitsSpec&) const;
   std::optional<std::string> any_group() const;
 
   std::shared_ptr<CgroupRoots> roots_;
@@ -55,16 +59,43 @@ void KernelCgroupMeters::check_list(const std::optional<std::string>& asked, con
   throw Error{Code::invalid, detail}.with_fields({{"/cpuset/" + what, "range", detail}});
 }
 
+// Only arming one tells: PSI may be left out, switched off at boot or in the group, and from a process without
+// CAP_SYS_RESOURCE the kernel takes windows of whole two seconds only.
+void KernelCgroupMeters::check_pressure(std::string_view group, const LimitsSpec& limits) const {
+  for (std::size_t i = 0; i < limits.pressure.size(); ++i) {
+    const auto at = roots_->v2() ? roots_->v2()->group(group) : std::nullopt;
+    errno = 0;
+    if (at && arm_pressure(at->get(), limits.pressure[i])) continue;
+    const int number = errno;
+    const std::string pointer = "/pressure/" + std::to_string(i), file = std::string{resource_text(limits.pressure[i].resource)} + ".pressure";
+    if (at && (number == EINVAL || number == EPERM)) {
+      const std::string detail = "the kernel does not take this trigger of " + file;
+      throw Error{Code::invalid, detail}
+          .with_fields({{pointer + "/window", "range", detail}})
+          .with_hint("a daemon without CAP_SYS_RESOURCE may ask for windows of 2, 4, 6, 8 or 10 s only");
+    }
+    const std::string detail = "this host has no pressure of groups (" + file + " of cgroup v2)";
+    throw Error{Code::unsupported, detail}
+        .with_fields({{pointer, "unsupported", detail}})
+        .with_hint("a kernel with CONFIG_PSI, and psi=1 on its command line where it is off by default");
+  }
+}
+
+void KernelCgroupMeters::check_in(std::string_view group, const LimitsSpec& limits) const {
+  GroupLimits(*roots_, group, limits).check();
+  check_pressure(group, limits);
+}
+
 void KernelCgroupMeters::check(const LimitsSpec& limits) {
   if (limits.empty()) return;
   check_list(limits.cpuset_cpus, "cpus");
   check_list(limits.cpuset_mems, "mems");
-  if (const auto group = any_group()) return GroupLimits(*roots_, *group, limits).check();
+  if (const auto group = any_group()) return check_in(*group, limits);
   const auto tree = make_cgroup_tree_over(roots_);
   constexpr const char* probe = "probe.limits";
   tree->create(probe);
   try {
-    GroupLimits(*roots_, probe, limits).check();
+    check_in(probe, limits);
   } catch (...) {
     tree->remove(probe);
     throw;

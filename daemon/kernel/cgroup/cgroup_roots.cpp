@@ -57,7 +57,7 @@ LimitVersions CgroupRoots::versions() const {
 }
 
 GroupLimits::GroupLimits(const CgroupRoots& roots, std::string_view group, const LimitsSpec& limits)
-    : writes_(limit_writes(limits, roots.versions())) {
+    : writes_(limit_writes(limits, roots.versions())), kill_excess_(limits.kill_excess) {
   std::map<std::string, int> opened;
   const auto directory_of = [&](const std::string& controller) {
     const auto known = opened.find(controller);

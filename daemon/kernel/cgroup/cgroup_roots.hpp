@@ -33,13 +33,14 @@ class GroupLimits {
  public:
   GroupLimits(const CgroupRoots&, std::string_view group, const LimitsSpec&);
   void check() const { check_limit_files(writes_, directories_); }
-  void apply() const { apply_limits(writes_, directories_); }
+  LimitsOutcome apply() const { return apply_limits(writes_, directories_, kill_excess_); }
   bool hold() const { return missing_limits(writes_, directories_).empty(); }
 
  private:
   std::vector<LimitWrite> writes_;
   LimitDirectories directories_;
   std::vector<unique_fd> held_;
+  bool kill_excess_;
 };
 
 class CgroupTree;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <charconv>
+#include <iterator>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -34,16 +35,16 @@ std::string read_stat(pid_t pid) {
   }
 }
 
-std::map<pid_t, std::vector<pid_t>> children_of_all() {
+std::map<pid_t, ProcessFacts> all_processes() {
   const std::unique_ptr<DIR, int (*)(DIR*)> proc{::opendir("/proc"), &::closedir};
   if (!proc) throw errno_error("opendir", "/proc");
-  std::map<pid_t, std::vector<pid_t>> children;
+  std::map<pid_t, ProcessFacts> all;
   while (const dirent* entry = ::readdir(proc.get())) {
     const pid_t pid = number<pid_t>(entry->d_name);
-    const auto facts = pid > 0 ? process_facts(pid) : std::nullopt;
-    if (facts) children[facts->parent].push_back(pid);
+    auto facts = pid > 0 ? process_facts(pid) : std::nullopt;
+    if (facts && !facts->kernel_thread) all.emplace(pid, std::move(*facts));
   }
-  return children;
+  return all;
 }
 
 }  // namespace
@@ -54,23 +55,67 @@ std::optional<ProcessFacts> process_facts(pid_t pid) {
   if (open == std::string::npos || close == std::string::npos) return std::nullopt;
   const auto fields = split_words(std::string_view{text}.substr(close + 1));   // from the third, the state, on
   if (fields.size() < 20) return std::nullopt;
-  return ProcessFacts{text.substr(open + 1, close - open - 1), number<pid_t>(fields[1]),
+  return ProcessFacts{text.substr(open + 1, close - open - 1), number<pid_t>(fields[1]), number<pid_t>(fields[3]),
                       (number<unsigned long>(fields[6]) & kernel_thread_flag) != 0, fields[0] == "Z" || fields[0] == "X",
                       number<std::uint64_t>(fields[19])};
 }
 
-std::set<pid_t> with_descendants(pid_t pid) {
-  const auto children = children_of_all();
-  std::set<pid_t> all{pid};
-  std::vector<pid_t> look{pid};
-  while (!look.empty()) {
-    const auto found = children.find(look.back());
-    look.pop_back();
-    if (found == children.end()) continue;
-    for (const pid_t child : found->second)
-      if (all.insert(child).second) look.push_back(child);
+// Orphans go to init or to a subreaper above; the parent of the topmost process has children of its own.
+Family::Family(pid_t top) : forks_(ForkEvents::subscribe()), members_{{top, 0}}, reapers_{1} {
+  const Table table = all_processes();
+  for (const auto& [pid, facts] : table) first_[pid] = facts.start_ticks;
+  auto at = table.find(top);
+  if (at != table.end()) at = table.find(at->second.parent);
+  for (int most = 1000; at != table.end() && most > 0; --most) {
+    at = table.find(at->second.parent);
+    if (at != table.end()) reapers_.insert(at->first);
   }
-  return all;
+}
+
+bool Family::belongs(pid_t pid, const ProcessFacts& facts) const {
+  if (members_.contains(facts.parent)) return true;
+  if (!reapers_.contains(facts.parent) || !sessions_.contains(facts.session)) return false;
+  const auto before = first_.find(pid);
+  return before == first_.end() || before->second != facts.start_ticks;
+}
+
+void Family::forget_reused(const Table& table) {
+  for (auto member = members_.begin(); member != members_.end();) {
+    const auto now = table.find(member->first);
+    const bool there = now != table.end();
+    if (there && member->second == 0) member->second = now->second.start_ticks;
+    member = there && member->second != now->second.start_ticks ? members_.erase(member) : std::next(member);
+  }
+}
+
+std::vector<pid_t> Family::hear() {
+  std::vector<pid_t> born;
+  std::vector<ForkEvents::Fork> forks;
+  if (forks_) complete_ = forks_->read(forks) && complete_;
+  for (const auto& [parent, child] : forks)   // in their order: a child's forks come after its own birth
+    if (members_.contains(parent) && members_.insert_or_assign(child, 0).second) born.push_back(child);
+  return born;
+}
+
+std::vector<pid_t> Family::newborn() { return hear(); }
+
+std::set<pid_t> Family::look() {
+  complete_ = true;
+  hear();
+  const Table table = all_processes();
+  forget_reused(table);
+  std::set<pid_t> living;
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& [pid, facts] : table) {
+      if (living.contains(pid) || (!members_.contains(pid) && !belongs(pid, facts))) continue;
+      members_[pid] = facts.start_ticks;
+      if (facts.session > 0) sessions_.insert(facts.session);
+      living.insert(pid);
+      more = true;
+    }
+  }
+  return living;
 }
 
 }  // namespace sovirt

@@ -15,6 +15,7 @@
 #include "daemon/kernel/cgroup/cgroup_roots.hpp"
 #include "daemon/kernel/cgroup/device_filter.hpp"
 #include "daemon/kernel/cgroup/freezer.hpp"
+#include "daemon/kernel/cgroup/kernel_cgroup_watch.hpp"
 #include "daemon/kernel/cgroup/killer.hpp"
 
 namespace sovirt {
@@ -47,6 +48,23 @@ class Failures {
   bool busy_ = false;
 };
 
+// Containers' groups are called NAME.UID; no other has a dot, but for those of cgroups that are called as one of ours is.
+bool is_of_container(std::string_view group) { return group.find('.') != std::string_view::npos && !group.ends_with(".group"); }
+
+// A container sees the group its init was put in as the top of each hierarchy, and its root may write the files there. v2
+// keeps it from that (nsdelegate); on v1 the limits have to be on the group above, which it does not see. Only where a
+// limit holds what is below, too: throttling of v1's blkio does not, a cpuset that has groups cannot shrink, and devices
+// can only be set on a group without any.
+bool is_bounded_from_above(const HierarchyRoot& root) {
+  const bool inherited = root.has("cpu") || root.has("cpuacct") || root.has("memory") || root.has("pids");
+  return inherited && !root.has("cpuset") && !root.has("blkio") && !root.has("devices");
+}
+
+unique_fd group_inside(const unique_fd& group, const char* name) {
+  if (::mkdirat(group.get(), name, 0755) != 0 && errno != EEXIST) throw errno_error("mkdirat", name);
+  return present(open_directory_at(group.get(), name), name);
+}
+
 class KernelCgroupTree final : public CgroupTree {
  public:
   explicit KernelCgroupTree(std::shared_ptr<CgroupRoots> shared) : shared_(std::move(shared)) {}
@@ -61,7 +79,7 @@ class KernelCgroupTree final : public CgroupTree {
   void set_frozen(std::string_view group, bool frozen) override;
   void kill(std::string_view group) override;
   CgroupUsage usage(std::string_view group) override;
-  void set_limits(std::string_view group, const LimitsSpec&) override;
+  LimitsOutcome set_limits(std::string_view group, const LimitsSpec&) override;
   void set_devices(std::string_view group, const std::vector<DeviceRule>&) override;
   std::string path(std::string_view group) override;
   bool needs_attach() override { return !roots_.empty() && roots_.front().version() == 1; }
@@ -192,13 +210,11 @@ CgroupPlacement KernelCgroupTree::placement(std::string_view group) {
   for (const HierarchyRoot& root : roots_) {
     unique_fd directory = present(root.group(group), group);
     if (root.version() == 1) {
+      if (is_of_container(group) && is_bounded_from_above(root)) directory = group_inside(directory, "inside");
       out.procs_v1.push_back(present(open_file_at(directory.get(), "cgroup.procs", O_WRONLY), group));
       continue;
     }
-    if (!split_words(read_text_at(directory.get(), "cgroup.subtree_control").value_or("")).empty()) {
-      if (::mkdirat(directory.get(), ".sovirt", 0755) != 0 && errno != EEXIST) throw errno_error("mkdirat", ".sovirt");
-      directory = present(open_directory_at(directory.get(), ".sovirt"), group);
-    }
+    if (!split_words(read_text_at(directory.get(), "cgroup.subtree_control").value_or("")).empty()) directory = group_inside(directory, ".sovirt");
     out.directory_v2 = std::move(directory);
   }
   return out;
@@ -251,10 +267,10 @@ CgroupUsage KernelCgroupTree::usage(std::string_view group) {
   return out;
 }
 
-void KernelCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
+LimitsOutcome KernelCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
   check_group_name(group);
   if (!exists(group)) throw absent_group(group);
-  GroupLimits(*shared_, group, limits).apply();
+  return GroupLimits(*shared_, group, limits).apply();
 }
 
 void KernelCgroupTree::set_devices(std::string_view group, const std::vector<DeviceRule>& rules) {
@@ -303,7 +319,7 @@ CgroupPorts make_cgroup_ports(CgroupOptions options, std::vector<CgroupHierarchy
   auto tree = make_cgroup_tree_over(roots);
   auto meters = make_cgroup_meters(roots);
   auto members = make_cgroup_members(roots, std::move(options.program));
-  return {std::move(tree), std::move(meters), std::move(members)};
+  return {std::move(tree), std::move(meters), std::move(members), make_cgroup_watch(roots)};
 }
 
 CgroupPorts make_cgroup_ports(CgroupOptions options) { return make_cgroup_ports(std::move(options), find_hierarchies()); }

@@ -6,6 +6,7 @@
 #include "daemon/domain/ports/cgroup_members.hpp"
 #include "daemon/domain/ports/cgroup_meters.hpp"
 #include "daemon/domain/ports/cgroup_tree.hpp"
+#include "daemon/domain/ports/cgroup_watch.hpp"
 #include "daemon/kernel/cgroup/hierarchies.hpp"
 
 namespace sovirt {
@@ -21,6 +22,7 @@ struct CgroupPorts {
   std::unique_ptr<CgroupTree> tree;
   std::unique_ptr<CgroupMeters> meters;
   std::unique_ptr<CgroupMembers> members;
+  std::unique_ptr<CgroupWatch> watch;
 };
 CgroupPorts make_cgroup_ports(CgroupOptions);
 CgroupPorts make_cgroup_ports(CgroupOptions, std::vector<CgroupHierarchy>);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <optional>
 #include <set>
 
@@ -11,6 +10,7 @@
 #include "daemon/kernel/cgroup/cgroup_files.hpp"
 #include "daemon/kernel/cgroup/hierarchies.hpp"
 #include "daemon/kernel/cgroup/limits.hpp"
+#include "daemon/kernel/cgroup/memory_room.hpp"
 
 namespace sovirt {
 namespace {
@@ -64,20 +64,8 @@ std::string undo_value(int directory, const std::string& file, const std::string
   return disk + (file == "io.max" ? "rbps=max wbps=max riops=max wiops=max" : "0");
 }
 
-// v2 takes any memory.max and kills until the group is below it, where v1 refuses what it cannot reclaim. Here both
-// refuse: what fits after reclaiming is taken, and nobody dies of a number. memory.reclaim is there since Linux 5.19;
-// before, memory.high makes the kernel reclaim in the same way.
-int make_room(int directory, const std::string& value) {
-  const auto most = value == "max" ? std::nullopt : std::optional{std::strtoull(value.c_str(), nullptr, 10)};
-  const auto used = [&] { return read_number_at(directory, "memory.current").value_or(0); };
-  if (!most || used() <= *most) return 0;
-  const int asked = try_write_at(directory, "memory.reclaim", std::to_string(used() - *most));
-  if (asked == ENOENT) {
-    const std::string high = content(directory, "memory.high");
-    try_write_at(directory, "memory.high", value);
-    try_write_at(directory, "memory.high", high);
-  }
-  return used() <= *most ? 0 : EBUSY;
+bool is_memory_limit(const std::string& file) {
+  return file == "memory.max" || file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes";
 }
 
 // An empty write never reaches the kernel.
@@ -94,7 +82,7 @@ Error refusal(int number, const LimitWrite& write, const std::string& file, cons
   if (number == EBUSY)
     return Error{Code::conflict, "the group uses more than " + what + ", and the kernel cannot reclaim enough of it"}
         .with_fields({{write.field, "in-use", "the processes use more, and the kernel cannot reclaim enough"}})
-        .with_hint("nothing was changed; end some of its processes first, or ask for more")
+        .with_hint("nothing was changed; end some of its processes first, ask for more, or ask with memory.on_excess \"kill\"")
         .with_errno(number, "write");
   return errno_error(number, "write", what);
 }
@@ -127,19 +115,19 @@ std::vector<LimitWrite> missing_limits(const std::vector<LimitWrite>& writes, co
   return missing;
 }
 
-void apply_limits(const std::vector<LimitWrite>& writes, const LimitDirectories& directories) {
+LimitsOutcome apply_limits(const std::vector<LimitWrite>& writes, const LimitDirectories& directories, bool kill_excess) {
   check_limit_files(writes, directories);
   std::set<std::string> changing;  // a limit that is as asked must not be lifted even for a moment
   for (const LimitWrite& write : missing_limits(writes, directories)) changing.insert(write.field);
   std::vector<Done> done;
+  LimitsOutcome outcome;
   for (std::size_t i = 0; i < writes.size(); ++i) {
     const auto file = changing.contains(writes[i].field) ? file_of(writes[i], directories[i]) : std::nullopt;
     if (!file) continue;
     const std::string value = value_of(writes[i], directories[i], *file);
     if (says(directories[i], *file, value)) continue;
     Done before{directories[i], *file, undo_value(directories[i], *file, value)};
-    const int room = *file == "memory.max" ? make_room(directories[i], value) : 0;
-    const int number = room == 0 ? put(directories[i], *file, value) : room;
+    const int number = is_memory_limit(*file) ? write_memory_limit(directories[i], *file, value, kill_excess, outcome) : put(directories[i], *file, value);
     if (number == 0) {
       done.push_back(std::move(before));
       continue;
@@ -147,6 +135,7 @@ void apply_limits(const std::vector<LimitWrite>& writes, const LimitDirectories&
     for (auto undo = done.rbegin(); undo != done.rend(); ++undo) put(undo->directory, undo->file, undo->before);
     throw refusal(number, writes[i], *file, value);
   }
+  return outcome;
 }
 
 }  // namespace sovirt

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "api/limits.hpp"
+#include "daemon/domain/ports/cgroup_tree.hpp"
 
 namespace sovirt {
 
@@ -46,7 +47,7 @@ using LimitDirectories = std::vector<int>;
 // Error{unsupported} where something asked has no file here.
 void check_limit_files(const std::vector<LimitWrite>&, const LimitDirectories&);
 // Writes all or nothing, and only what differs. Error{unsupported} before anything is changed.
-void apply_limits(const std::vector<LimitWrite>&, const LimitDirectories&);
+LimitsOutcome apply_limits(const std::vector<LimitWrite>&, const LimitDirectories&, bool kill_excess = false);
 // The writes whose value is not in its file.
 std::vector<LimitWrite> missing_limits(const std::vector<LimitWrite>&, const LimitDirectories&);
 

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <stdexcept>
-
 
 namespace sovirt::test {
 namespace {
@@ -26,11 +26,11 @@ void clean_up_after_dead_runs() {
   std::set<std::string> stale;
   for (const CgroupHierarchy& hierarchy : find_hierarchies()) {
     std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator{hierarchy.mount, error})
+    for (const auto& entry : std::filesystem::directory_iterator{hierarchy.mount + "/" + parent_below_mount(hierarchy, test_parent()), error})
       if (is_stale(entry.path().filename().string())) stale.insert(entry.path().filename().string());
   }
   for (const std::string& directory : stale) {
-    const auto tree = make_cgroup_tree({directory.substr(std::string_view{"sovirt-"}.size()), "/"});
+    const auto tree = make_cgroup_tree({directory.substr(std::string_view{"sovirt-"}.size()), test_parent()});
     empty_tree(*tree);
     tree->create("last");  // with the last group the daemon's directory goes too
     tree->remove("last");
@@ -43,6 +43,11 @@ void write_pid(int fd, pid_t pid) {
 }
 
 }  // namespace
+
+std::string test_parent() {
+  const char* const parent = std::getenv("SOVIRT_TEST_CGROUP_PARENT");
+  return parent ? parent : "/";
+}
 
 std::vector<CgroupHierarchy> hierarchies_of(Versions versions) {
   auto all = find_hierarchies();
@@ -59,7 +64,7 @@ RealTree make_real_tree(Versions versions) {
   auto hierarchies = hierarchies_of(versions);
   if (!cleaned || hierarchies.empty() || ::geteuid() != 0) return {};
   RealTree out{"ct" + std::to_string(::getpid()) + "-" + std::to_string(++number), {}};
-  out.ports = make_cgroup_ports({out.instance, "/"}, std::move(hierarchies));
+  out.ports = make_cgroup_ports({out.instance, test_parent()}, std::move(hierarchies));
   return out;
 }
 

@@ -11,6 +11,9 @@ namespace sovirt::test {
 
 enum class Versions { all, v1_only, v2_only };
 
+// Where trees are made: "/", or what SOVIRT_TEST_CGROUP_PARENT names, a group that systemd has delegated.
+std::string test_parent();
+
 // The hierarchies of this host that a test may use as if it had no others.
 std::vector<CgroupHierarchy> hierarchies_of(Versions);
 

@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 namespace sovirt::test {
 namespace {
@@ -19,6 +22,27 @@ namespace {
 void multiply() {
   for (int i = 0; i < 64; ++i)
     if (::fork() == 0) sleep_for_ever();
+  sleep_for_ever();
+}
+
+std::string groups_of_parent() {
+  std::ifstream in{"/proc/" + std::to_string(::getppid()) + "/cgroup"};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+void chain() {
+  for (int i = 0; i < 10; ++i) {
+    if (::fork() != 0) continue;
+    const std::string before = groups_of_parent();
+    while (groups_of_parent() == before) ::usleep(200);
+    for (int link = 0; link < 99; ++link) {
+      ::setsid();
+      ::usleep(2000);
+      if (::fork() != 0) ::_exit(0);
+    }
+    ::sleep(20);   // nobody's child, so nobody would end one that escaped
+    ::_exit(0);
+  }
   sleep_for_ever();
 }
 
@@ -34,6 +58,7 @@ Sleeper::Sleeper(Work work) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   while (!shared_->go) ::usleep(500);
   if (work == Work::multiply) multiply();
+  if (work == Work::chain) chain();
   while (work == Work::count) ++shared_->count;
   sleep_for_ever();
 }

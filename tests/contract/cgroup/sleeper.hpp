@@ -9,7 +9,10 @@ namespace sovirt::test {
 // A child process for tests, killed and reaped at the end of its scope and dead with the test at the latest.
 class Sleeper {
  public:
-  enum class Work { sleep, count, multiply };  // multiply: makes children that sleep, as fast as it can, up to 64
+  enum class Work { sleep, count, multiply, chain };
+  // multiply: makes children that sleep, as fast as it can, up to 64. chain: makes ten that wait until it is moved into
+  // another group; then each forks the next and ends, a hundred times, in a session of its own each time. The last ones
+  // sleep, at most 20 s. A thousand forks in all.
   explicit Sleeper(Work work = Work::sleep);
   ~Sleeper();
   Sleeper(const Sleeper&) = delete;

@@ -6,6 +6,9 @@ import subprocess
 import time
 
 
+PATIENCE = float(os.environ.get("SOVIRT_TEST_PATIENCE", "1"))   # multiplies every wait, for a slow machine
+
+
 def run(*command, check=True, timeout=60, **options):
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=timeout, **options)
     if check and result.returncode:
@@ -15,7 +18,7 @@ def run(*command, check=True, timeout=60, **options):
 
 def wait_until(condition, what, timeout=10.0, pause=0.02):
     """The first true value of condition()."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:

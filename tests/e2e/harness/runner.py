@@ -46,7 +46,8 @@ class Lab:
         self.base.chmod(0o711)   # dnsmasq gives up root, and reads its files again later
         (self.base / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
         self.tag = self.base.name[len(PREFIX):].replace("_", "x")
-        self.cgroup_parent = f"/{PREFIX}{self.tag}"
+        # Where systemd is at work, in what it has delegated: SOVIRT_TEST_CGROUP_PARENT=/system.slice/a.service
+        self.cgroup_parent = f"{os.environ.get('SOVIRT_TEST_CGROUP_PARENT', '').rstrip('/')}/{PREFIX}{self.tag}"
         (self.base / "cgroup").write_text(self.cgroup_parent)
         self.own, self.counter, self.shared_daemon = [], 0, None
         self.new_home()
@@ -154,14 +155,14 @@ def run_one(one, lab):
     verdict, reason, trace = "PASS", "", ""
     signal.signal(signal.SIGALRM, on_alarm)
     try:
-        signal.alarm(one.seconds)
+        signal.alarm(int(one.seconds * kernel.PATIENCE))
         one.function(lab)
     except Skip as skip:
         verdict, reason = "SKIP", str(skip)
     except Exception as error:
         verdict, reason, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc(limit=-4)
     try:
-        signal.alarm(60)
+        signal.alarm(int(60 * kernel.PATIENCE))
         lab.after_test()
     except Exception as error:
         verdict, reason = "FAIL", f"{reason} cleaning up: {type(error).__name__}: {error}".strip()

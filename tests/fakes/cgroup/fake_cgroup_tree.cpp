@@ -21,6 +21,13 @@ unique_fd open_or_throw(const char* path, int flags) {
   return fd;
 }
 
+// Without what no file of a group holds.
+LimitsSpec in_files(LimitsSpec limits) {
+  limits.kill_excess = false;
+  limits.pressure.clear();
+  return limits;
+}
+
 }  // namespace
 
 void FakeCgroupTree::fail_call(int n, Error error) {
@@ -191,12 +198,30 @@ CgroupUsage FakeCgroupTree::usage(std::string_view group) {
   return out;
 }
 
-void FakeCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
+// As the kernel's: what is used (by set_usage) cannot be reclaimed here.
+LimitsOutcome FakeCgroupTree::make_room(Group& group, const LimitsSpec& limits) {
+  LimitsOutcome outcome;
+  const auto used = group.usage.memory_bytes;
+  if (!limits.memory_max || !used || *used <= *limits.memory_max) return outcome;
+  if (!limits.kill_excess || group.processes.empty())
+    throw Error{Code::conflict, "the group uses more"}.with_fields({{"/memory/max", "in-use", "the processes use more"}});
+  const pid_t victim = *group.processes.begin();
+  group.processes.erase(victim);
+  if (on_kill) on_kill(victim);
+  outcome.killed.push_back({victim, "process"});
+  outcome.freed = *used;
+  group.usage.memory_bytes = 0;
+  return outcome;
+}
+
+LimitsOutcome FakeCgroupTree::set_limits(std::string_view group, const LimitsSpec& limits) {
   const std::scoped_lock lock{mutex_};
   count_call();
   Group& found = find(group);
   check_support(limits);
-  found.limits = limits;
+  LimitsOutcome outcome = make_room(found, limits);
+  found.limits = in_files(limits);
+  return outcome;
 }
 
 void FakeCgroupTree::set_devices(std::string_view group, const std::vector<DeviceRule>& rules) {
@@ -244,7 +269,7 @@ GroupState FakeCgroupTree::compare(std::string_view group, const LimitsSpec& lim
   count_call();
   check_group_name(group);
   if (!groups_.contains(group)) return GroupState::absent;
-  return find(group).limits == limits ? GroupState::same : GroupState::differs;
+  return find(group).limits == in_files(limits) ? GroupState::same : GroupState::differs;
 }
 
 bool FakeCgroupTree::frozen(std::string_view group) {
@@ -265,7 +290,7 @@ Json FakeCgroupTree::controllers(std::string_view group, const LimitsSpec& asked
     if (!host_.controllers.contains(controller)) continue;
     const std::string path = "/sys/fs/cgroup/sovirt-fake/" + std::string{group};
     for (const auto& [name, value] : limits.items()) {
-      if (!everything && (value.is_null() || value.empty())) continue;
+      if (name == "on_excess" || (!everything && (value.is_null() || value.empty()))) continue;
       Json& one = all[controller];
       if (one.is_null()) one = {{"version", host_.v1 ? 1 : 2}, {"path", path}, {"limits", Json::object()}};
       one["limits"][name] = {{"requested", value}, {"effective", effective.at(controller).at(name)}, {"file", path + "/" + controller + "." + name}};
@@ -318,7 +343,7 @@ std::vector<pid_t> FakeCgroupTree::attach(std::string_view group, pid_t pid, boo
     if (!process_facts(pid)) throw Error{Code::not_found, "there is no process " + std::to_string(pid)};
     if (pid == ::getpid()) throw Error{Code::conflict, "sovirtd itself cannot be moved"};
   }
-  const std::set<pid_t> moved = descendants ? with_descendants(pid) : std::set<pid_t>{pid};
+  const std::set<pid_t> moved = descendants ? Family{pid}.look() : std::set<pid_t>{pid};
   for (const pid_t one : moved) put(group, one);
   return {moved.begin(), moved.end()};
 }

@@ -46,7 +46,7 @@ class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public Cgro
   void set_frozen(std::string_view group, bool frozen) override;
   void kill(std::string_view group) override;
   CgroupUsage usage(std::string_view group) override;
-  void set_limits(std::string_view group, const LimitsSpec&) override;
+  LimitsOutcome set_limits(std::string_view group, const LimitsSpec&) override;
   void set_devices(std::string_view group, const std::vector<DeviceRule>&) override;
   std::string path(std::string_view group) override;
   bool needs_attach() override;
@@ -73,6 +73,7 @@ class FakeCgroupTree final : public CgroupTree, public CgroupMeters, public Cgro
   };
   void count_call();
   void check_support(const LimitsSpec&) const;
+  LimitsOutcome make_room(Group&, const LimitsSpec&);
   std::string holder_of(pid_t pid) const;
   Group& find(std::string_view group);
   const Group& find(std::string_view group) const { return const_cast<FakeCgroupTree*>(this)->find(group); }

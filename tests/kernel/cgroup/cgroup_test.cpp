@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "daemon/base/error.hpp"
+#include "daemon/kernel/cgroup/fork_events.hpp"
 #include "daemon/kernel/cgroup/kernel_cgroup_tree.hpp"
 #include "tests/contract/cgroup/real_trees.hpp"
 #include "tests/contract/cgroup/sleeper.hpp"
@@ -49,7 +50,7 @@ class KernelCgroups : public testing::TestWithParam<Versions> {
   }
   CgroupTree& tree() { return *real_.ports.tree; }
   std::vector<CgroupHierarchy> hierarchies() { return hierarchies_of(GetParam()); }
-  fs::path own(const CgroupHierarchy& at) { return fs::path{at.mount} / ("sovirt-" + real_.instance); }
+  fs::path own(const CgroupHierarchy& at) { return fs::path{at.mount} / parent_below_mount(at, test_parent()) / ("sovirt-" + real_.instance); }
 
   // The group's file in the hierarchy that has the controller; empty where there is none.
   std::optional<fs::path> file(const std::string& controller, const std::string& v1, const std::string& v2) {
@@ -128,6 +129,23 @@ TEST_P(KernelCgroups, KillIsFasterThanForking) {
 }
 
 // One that died between the hierarchies it was being attached to.
+// Orphans in sessions of their own: nothing but the kernel's word of each fork tells whose they are.
+TEST_P(KernelCgroups, AttachFollowsChainsThatForkAndEnd) {
+  if (!ForkEvents::subscribe()) GTEST_SKIP() << "the kernel tells of forks in the host's own namespaces only";
+  tree().create("web");
+  Sleeper chain{Sleeper::Work::chain};
+  chain.go();
+  std::this_thread::sleep_for(5ms);
+  real_.ports.members->attach("web", chain.pid(), true);
+  std::vector<pid_t> inside;
+  for (int i = 0; i < 1000 && (inside.size() != 11 || i < 300); ++i) {
+    std::this_thread::sleep_for(10ms);
+    inside = tree().processes("web");
+  }
+  EXPECT_EQ(inside.size(), 11u);
+  tree().kill("web");   // ours are ended by this; a link that escaped would live on
+}
+
 TEST_P(KernelCgroups, KillReachesTheHalfAttached) {
   Sleeper a;
   tree().create("web");

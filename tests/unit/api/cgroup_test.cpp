@@ -22,8 +22,8 @@ TEST(CpuList, IsReadAndWrittenInItsShortestForm) {
 
 TEST(CgroupSpec, RoundTrip) {
   const auto full = Json::parse(R"({"cpu":{"weight":null,"shares":717,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":"0"},
-    "memory":{"max":536870912,"high":268435456,"swap_max":0},"pids":{"max":100},
-    "io":{"weight":50,"limits":[{"device":"254:0","read_bytes":1,"write_bytes":2,"read_operations":3,"write_operations":4}]},"frozen":true,"parent":"outer"})");
+    "memory":{"max":536870912,"high":268435456,"swap_max":0,"on_excess":"kill"},"pids":{"max":100},
+    "io":{"weight":50,"limits":[{"device":"254:0","read_bytes":1,"write_bytes":2,"read_operations":3,"write_operations":4}]},"pressure":[{"resource":"cpu","level":"some","stall":1000000,"window":500000000}],"frozen":true,"policy":"observe","parent":"outer"})");
   EXPECT_EQ(write_cgroup_spec(read_cgroup_spec(full)), full);
   const auto least = write_cgroup_spec(read_cgroup_spec(Json::object()));
   EXPECT_EQ(least.at("parent"), nullptr);
@@ -43,6 +43,11 @@ TEST(CgroupSpec, table) {
       {R"({"pids":{"max":0}})", "/pids/max range"}, {R"({"io":{"limits":[{"device":"8:0"}]}})", "/io/limits/0 required"},
       {R"({"io":{"limits":[{"device":"8:0\n","read_bytes":1}]}})", "/io/limits/0/device format"},
       {R"({"io":{"limits":[{"device":"8:0","read_bytes":1},{"device":"8:0","read_bytes":1}]}})", "/io/limits/1/device duplicate"},
+      {R"({"memory":{"on_excess":"maybe"}})", "/memory/on_excess choice"}, {R"({"policy":"ignore"})", "/policy choice"},
+      {R"({"pressure":[{"resource":"cpu"}]})", "/pressure/0/stall required"}, {R"({"pressure":[{"resource":"net","stall":1000000}]})", "/pressure/0/resource choice"},
+      {R"({"pressure":[{"resource":"cpu","stall":1000000,"window":499000000}]})", "/pressure/0/window range"},
+      {R"({"pressure":[{"resource":"cpu","stall":2000000000,"window":1000000000}]})", "/pressure/0/stall range"},
+      {R"({"pressure":[{"resource":"cpu","stall":1000000},{"resource":"cpu","stall":1000000}]})", "/pressure/1 duplicate"},
       {R"({"parent":"../x"})", "/parent format"}, {R"({"frozen":1})", "/frozen type"}, {R"({"limits":{}})", "/limits unknown-field"}};
   for (const auto& [json, error] : table)
     EXPECT_EQ(errors_of([&] { read_cgroup_spec(Json::parse(json)); }), error) << json;

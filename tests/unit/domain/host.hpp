@@ -11,6 +11,7 @@
 #include "daemon/domain/ids.hpp"
 #include "daemon/store/sqlite_store.hpp"
 #include "tests/fakes/cgroup/fake_cgroup_tree.hpp"
+#include "tests/fakes/cgroup/fake_cgroup_watch.hpp"
 #include "tests/fakes/files/fake_file_access.hpp"
 #include "tests/fakes/filter/fake_packet_filter.hpp"
 #include "tests/fakes/helper/fake_helpers.hpp"
@@ -54,7 +55,7 @@ class Host {
     stop();
     store = open_store({(directory_ / "sovirt.db").string()});
     if (!store->meta("instance")) store->set_meta("instance", "abcdefgh");
-    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live, archives, namespaces.ports()}, *store, log,
+    service_ = std::make_unique<HostService>(KernelPorts{network, groups, groups, groups, launcher, roots, images, probe, files, filter, layers, helpers, uplinks, live, archives, namespaces.ports(), watch}, *store, log,
                                              Places{directory_.string(), directory_.string(), directory_.string(), "abcdefgh", boot_id});
     service_->start();
     eventually([&] { return service_->restore_finished(); });
@@ -103,6 +104,7 @@ class Host {
   fakes::FakeNetworkKernel network;
   fakes::FakeNamespaces namespaces;
   FakeCgroupTree groups;
+  FakeCgroupWatch watch;
   FakeRootFilesystems roots;
   FakeLayerFiles layers{roots};
   FakeArchives archives;
