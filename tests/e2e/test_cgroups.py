@@ -174,8 +174,7 @@ def survives(lab):
     assert answer.status == 200 and directory(daemon, "aa", "cpu").is_dir(), answer
 
 
-CHAIN = """import os, sys, time
-os.setpgid(0, 0)
+CHAIN = """import os, time
 for _ in range(4):          # chains, each of which ends as its next link begins
   if os.fork() == 0:
     for _ in range(40):
