@@ -193,7 +193,8 @@ def chains(lab):
     with Processes() as processes:
         try:
             top = processes.start(sys.executable, "-c", CHAIN)
-            living = lambda: {int(pid) for pid in subprocess.run(["pgrep", "-s", str(top.pid)], capture_output=True, text=True).stdout.split()}
+            session = lambda: [int(pid) for pid in subprocess.run(["pgrep", "-s", str(top.pid)], capture_output=True, text=True).stdout.split()]
+            living = lambda: {pid for pid in session() if kernel.process_exists(pid)}
             kernel.wait_until(lambda: len(living()) >= 5, "they fork")
             attach(daemon, "chain", top.pid, descendants=True)
             kernel.wait_until(lambda: len(living()) == 5 and time.sleep(2) is None and len(living()) == 5, "the chains have come to their ends", 60)

@@ -147,7 +147,7 @@ def delete(lab):
     kernel.wait_until(lambda: set(daemon.net.links()) == {"lo"}, f"only lo is left of {list(daemon.net.links())}")
     left = set(daemon.cgroups()) - groups
     # The daemon's own: its monitors, and the one it keeps ready for the next start.
-    own = re.compile(r"/monitors$|/spare\.[0-9-]+$")
+    own = re.compile(r"/monitors$|/spare\.[0-9-]+(/inside)?$")
     assert not [group for group in left if not own.search(group)], left
     others = [group for group in daemon.cgroups() if not own.search(group)]
     assert not kernel.cgroup_pids(others), "processes are left"

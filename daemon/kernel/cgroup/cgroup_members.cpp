@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ class KernelCgroupMembers final : public CgroupMembers {
   std::set<pid_t> inside(std::string_view group) const;
   bool is_inside(std::string_view group, pid_t pid) const;
   bool take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const;
-  void follow(std::string_view group, Family& family, const std::vector<unique_fd>& files) const;
+  void follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline&) const;
   std::vector<pid_t> attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files);
 
   std::shared_ptr<CgroupRoots> roots_;
@@ -220,23 +221,24 @@ bool KernelCgroupMembers::take_outsiders(std::string_view group, const std::set<
 
 // Those that fork and end faster than a pass over /proc takes. Each is entered where it can be before it ends: its child
 // is then in those hierarchies from birth, and the next one's turn is at the others.
-void KernelCgroupMembers::follow(std::string_view group, Family& family, const std::vector<unique_fd>& files) const {
-  for (int most = 1000; most > 0; --most) {
+void KernelCgroupMembers::follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline& deadline) const {
+  while (!deadline.passed()) {
     const auto born = family.newborn();
     if (born.empty()) return;
-    for (const pid_t pid : born)
-      if (!is_inside(group, pid))
-        for (const unique_fd& file : files) write_pid(file.get(), pid);
+    // The youngest first, and none that has ended: a write stops every fork of the host for a moment, in vain as well.
+    for (auto pid = born.rbegin(); pid != born.rend(); ++pid)
+      if (::kill(*pid, 0) == 0 && !is_inside(group, *pid))
+        for (const unique_fd& file : files) write_pid(file.get(), *pid);
   }
 }
 
 // Whoever is inside has children inside. So the outsiders among the descendants only become fewer, but for those that
 // fork before their turn comes: we look again until nobody was found outside twice.
 std::vector<pid_t> KernelCgroupMembers::attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files) {
-  const Deadline deadline{10s};
+  const Deadline deadline{20s};
   std::set<pid_t> seen;
   for (int quiet = 0; quiet < 2;) {
-    follow(group, family, files);
+    follow(group, family, files, deadline);
     const std::set<pid_t> living = family.look();
     seen.insert(living.begin(), living.end());
     quiet = take_outsiders(group, living, files) || !family.complete() ? 0 : quiet + 1;
