@@ -175,8 +175,11 @@ def survives(lab):
 
 
 CHAIN = """import os, time
-for _ in range(4):          # chains, each of which ends as its next link begins
+groups = lambda: open(f"/proc/{os.getppid()}/cgroup").read()
+for _ in range(4):
   if os.fork() == 0:
+    before = groups()
+    while groups() == before: time.sleep(0.001)   # it is being attached: from now on each ends as the next begins
     for _ in range(40):
       time.sleep(0.03)
       if os.fork() != 0: os._exit(0)
