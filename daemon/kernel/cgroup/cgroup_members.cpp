@@ -201,14 +201,12 @@ bool KernelCgroupMembers::is_inside(std::string_view group, pid_t pid) const {
   return true;
 }
 
-// false: there were none that live.
+// false: there were none. One that has ended since it was seen may have left a child outside.
 bool KernelCgroupMembers::take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const {
   const std::set<pid_t> in = inside(group);
   bool any = false;
   for (const pid_t pid : family) {
     if (in.contains(pid)) continue;
-    const auto facts = process_facts(pid);
-    if (!facts || facts->ended) continue;
     any = true;
     try {
       move(files, pid, std::string{group});

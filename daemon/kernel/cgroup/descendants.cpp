@@ -104,15 +104,15 @@ std::set<pid_t> Family::look() {
   hear();
   const Table table = all_processes();
   forget_reused(table);
-  std::set<pid_t> living;
+  std::set<pid_t> found, living;
   for (bool more = true; more;) {
     more = false;
     for (const auto& [pid, facts] : table) {
-      if (living.contains(pid) || (!members_.contains(pid) && !belongs(pid, facts))) continue;
+      if (found.contains(pid) || (!members_.contains(pid) && !belongs(pid, facts))) continue;
       members_[pid] = facts.start_ticks;
       if (facts.session > 0) sessions_.insert(facts.session);
-      living.insert(pid);
-      more = true;
+      if (!facts.ended) living.insert(pid);
+      more = found.insert(pid).second;
     }
   }
   return living;
