@@ -40,7 +40,7 @@ void chain() {
       ::usleep(2000);
       if (::fork() != 0) ::_exit(0);
     }
-    ::sleep(20);   // nobody's child, so nobody would end one that escaped
+    ::sleep(60);   // nobody's child, so nobody would end one that escaped
     ::_exit(0);
   }
   sleep_for_ever();

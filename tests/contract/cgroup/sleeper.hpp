@@ -12,7 +12,7 @@ class Sleeper {
   enum class Work { sleep, count, multiply, chain };
   // multiply: makes children that sleep, as fast as it can, up to 64. chain: makes ten that wait until it is moved into
   // another group; then each forks the next and ends, a hundred times, in a session of its own each time. The last ones
-  // sleep, at most 20 s. A thousand forks in all.
+  // sleep, at most 60 s. A thousand forks in all.
   explicit Sleeper(Work work = Work::sleep);
   ~Sleeper();
   Sleeper(const Sleeper&) = delete;
