@@ -13,7 +13,6 @@ namespace sovirt {
 namespace {
 
 constexpr std::size_t longest_path = 4095;
-constexpr std::size_t most_nics = 8;
 
 bool letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -73,82 +72,6 @@ std::optional<std::string> read_cwd(ObjectReader& in) {
   return cwd;
 }
 
-void check_nic_addresses(ObjectReader& in, const NicSpec& nic, std::set<std::string>& seen) {
-  for (std::size_t i = 0; i < nic.addresses.size(); ++i) {
-    const auto& cidr = nic.addresses[i];
-    const auto index = std::to_string(i);
-    if (const auto reason = cidr.unusable_for_host(); !reason.empty())
-      in.fail_in("addresses", index, "unusable", cidr.text() + " cannot be a host's address: " + std::string{reason});
-    if (!seen.insert(cidr.address().text()).second) in.fail_in("addresses", index, "duplicate", cidr.address().text() + " is there twice");
-    if (nic.mtu != 0 && nic.mtu < 1280 && cidr.address().is_v6())
-      in.fail("mtu", "range", "IPv6 (" + cidr.text() + ") needs an mtu of at least 1280");
-  }
-}
-
-void check_gateway(ObjectReader& in, const NicSpec& nic) {
-  const auto& gateway = *nic.gateway;
-  const auto holder = std::find_if(nic.addresses.begin(), nic.addresses.end(), [&](const Cidr& c) { return c.contains(gateway); });
-  if (holder == nic.addresses.end())
-    return in.fail("gateway", "unreachable", gateway.text() + " is in the subnet of none of the interface's addresses");
-  if (holder->address() == gateway)
-    return in.fail("gateway", "unusable", gateway.text() + " is the interface's own address");
-  if (const auto reason = Cidr{gateway, holder->prefix()}.unusable_for_host(); !reason.empty() && !gateway.is_v6())
-    in.fail("gateway", "unusable", gateway.text() + " cannot be a host's address: " + std::string{reason});
-}
-
-void check_nic_mac(ObjectReader& in, const Mac& mac) {
-  if (mac.multicast()) in.fail("mac", "multicast", mac.text() + " is a multicast address, an interface needs a unicast one");
-  else if (mac.zero()) in.fail("mac", "unusable", "the MAC address of all zeros stands for none");
-}
-
-void read_nic_end(ObjectReader& in, NicSpec& nic) {
-  nic.bridge = in.string("bridge", 256);
-  if (nic.bridge && !valid_name(*nic.bridge, 15))
-    in.fail("bridge", "format", "\"" + *nic.bridge + "\" cannot be the name of a bridge: ^[a-z][a-z0-9-]{0,14}$");
-  const bool other_end = in.has("netns") || in.has("none");
-  in.not_yet("netns", nullptr);
-  in.not_yet("none", nullptr);
-  if (!other_end) in.require("bridge");
-  nic.dhcp = in.boolean("dhcp").value_or(false);
-  in.not_yet("rate", {{"egress", nullptr}, {"ingress", nullptr}});
-}
-
-NicSpec read_nic(ObjectReader& in, std::size_t index, std::set<std::string>& seen_addresses) {
-  NicSpec nic;
-  nic.name = in.string("name", 256).value_or("eth" + std::to_string(index));
-  if (!valid_interface_name(nic.name))
-    in.fail("name", "format", "\"" + nic.name + "\" cannot be an interface's name: 1 to 15 visible characters, none of / : %, not lo, . or ..");
-  read_nic_end(in, nic);
-  nic.mac = in.mac("mac");
-  if (nic.mac) check_nic_mac(in, *nic.mac);
-  nic.mtu = static_cast<unsigned>(in.integer("mtu", 0, 65535).value_or(0));
-  if (nic.mtu != 0 && nic.mtu < 68) in.fail("mtu", "range", "must be from 68 to 65535, or 0 for the bridge's");
-  nic.addresses = in.cidrs("addresses").value_or(std::vector<Cidr>{});
-  check_nic_addresses(in, nic, seen_addresses);
-  nic.gateway = in.address("gateway");
-  if (nic.gateway) check_gateway(in, nic);
-  if (nic.dhcp && std::any_of(nic.addresses.begin(), nic.addresses.end(), [](const Cidr& cidr) { return !cidr.address().is_v6(); }))
-    in.fail("dhcp", "conflict", "an interface with an IPv4 address of its own gets none by DHCP");
-  nic.publish = read_publish(in);
-  if (!nic.publish.empty() && nic.addresses.empty()) in.fail("publish", "conflict", "a published port needs an address of the interface to lead to");
-  return nic;
-}
-
-std::vector<NicSpec> read_nics(ObjectReader& in) {
-  std::vector<NicSpec> nics;
-  std::set<std::string> names, macs, addresses, published;
-  in.objects("nics", most_nics, [&](ObjectReader& nic, std::size_t index) {
-    nics.push_back(read_nic(nic, index, addresses));
-    const auto& last = nics.back();
-    if (!names.insert(last.name).second) nic.fail("name", "duplicate", last.name + " is there twice");
-    for (const PublishSpec& one : last.publish)
-      if (std::string port = (one.udp ? "udp " : "tcp ") + std::to_string(one.host_port); !published.insert(port).second)
-        nic.fail("publish", "duplicate", port + " is published twice");
-    if (last.mac && !macs.insert(last.mac->text()).second) nic.fail("mac", "duplicate", last.mac->text() + " is there twice");
-  });
-  return nics;
-}
-
 // A container is frozen by its state, and its group lies where sovirt puts it.
 LimitsSpec read_container_limits(ObjectReader& in) {
   LimitsSpec limits;
@@ -201,19 +124,6 @@ void check_chroot(ObjectReader& in, const ContainerSpec& spec) {
   if (spec.security != SecuritySpec{}) in.fail("security", "conflict", "a chroot isolates files only: it has the rights of the host's root");
 }
 
-Json write_nic(const NicSpec& nic) {
-  Json addresses = Json::array();
-  for (const auto& cidr : nic.addresses) addresses.push_back(cidr.text());
-  return {{"name", nic.name},
-          {"bridge", nic.bridge ? Json(*nic.bridge) : Json(nullptr)},
-          {"mac", nic.mac ? Json(nic.mac->text()) : Json(nullptr)},
-          {"addresses", std::move(addresses)},
-          {"gateway", nic.gateway ? Json(nic.gateway->text()) : Json(nullptr)},
-          {"mtu", nic.mtu},
-          {"dhcp", nic.dhcp},
-          {"publish", write_publish(nic.publish)}};
-}
-
 const char* autostart_text(Autostart autostart) noexcept {
   switch (autostart) {
     case Autostart::never: return "never";
@@ -242,8 +152,6 @@ ContainerSpec read_container_spec(const Json& json) {
 }
 
 Json write_container_spec(const ContainerSpec& spec) {
-  Json nics = Json::array();
-  for (const auto& nic : spec.nics) nics.push_back(write_nic(nic));
   return {{"image", spec.image},
           {"hostname", spec.hostname ? Json(*spec.hostname) : Json(nullptr)},
           {"isolation", spec.isolation == Isolation::chroot ? "chroot" : "container"},
@@ -251,7 +159,7 @@ Json write_container_spec(const ContainerSpec& spec) {
           {"env", spec.env},
           {"cwd", spec.cwd},
           {"user", std::to_string(spec.user.uid) + ":" + std::to_string(spec.user.gid)},
-          {"nics", std::move(nics)},
+          {"nics", write_nics(spec.nics)},
           {"mounts", write_mounts(spec.mounts)},
           {"devices", write_devices(spec.devices)},
           {"limits", write_limits(spec.limits)},

@@ -6,28 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "api/cidr.hpp"
 #include "api/container_parts.hpp"
 #include "api/json.hpp"
 #include "api/limits.hpp"
-#include "api/mac.hpp"
-#include "api/publish.hpp"
+#include "api/nic.hpp"
 
 namespace sovirt {
 
 enum class Isolation { container, chroot };
 enum class Autostart { never, always, last_state };
-
-struct NicSpec {
-  std::string name = "eth0";          // 1..15 bytes, an interface name
-  std::optional<std::string> bridge;  // nullopt: an interface of its own with no other end is not possible, so required
-  std::optional<Mac> mac;             // generated and kept when absent
-  std::vector<Cidr> addresses;
-  std::optional<IpAddress> gateway;   // must lie in one of the addresses' subnets
-  unsigned mtu = 0;                   // 0: the bridge's
-  bool dhcp = false;                  // a client outside of the container asks for an address
-  std::vector<PublishSpec> publish;   // ports of the host that lead to it
-};
 
 struct UserSpec { std::uint32_t uid = 0, gid = 0; };   // "0:0"
 

@@ -9,17 +9,12 @@
 #include "api/cidr.hpp"
 #include "api/json.hpp"
 #include "api/mac.hpp"
+#include "api/rate.hpp"
 
 namespace sovirt {
 
 enum class LinkType { veth, vxlan, macvlan, dummy };
 std::string_view link_type_text(LinkType) noexcept;
-
-// bit/s; 0: no limit.
-struct RateSpec {
-  std::uint64_t egress = 0, ingress = 0;   // what the end sends, what it receives
-  bool operator==(const RateSpec&) const = default;
-};
 
 // Where an end of a link is. Of a bridge: on the host, as its port.
 enum class Place { host, netns, bridge, container };
@@ -54,10 +49,5 @@ struct LinkSpec {
 // Throws Error{invalid} with every wrong field.
 LinkSpec read_link_spec(const Json&);
 Json write_link_spec(const LinkSpec&);
-
-class ObjectReader;
-// The field `rate`: {"egress","ingress"} in bit/s, null or absent: no limit.
-RateSpec read_rate(ObjectReader&);
-Json write_rate(const RateSpec&);
 
 }  // namespace sovirt

@@ -28,6 +28,14 @@ std::optional<Mac> Mac::parse(std::string_view text) noexcept {
   return Mac{bytes};
 }
 
+Mac Mac::derived(std::string_view text) noexcept {
+  std::uint64_t hash = 14695981039346656037ULL;   // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::array<std::uint8_t, 6> bytes{0xfe};
+  for (unsigned i = 1; i < 6; ++i) bytes[i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  return Mac{bytes};
+}
+
 Mac Mac::random_local() {
   std::array<std::uint8_t, 6> bytes{};
   // Up to 256 bytes are never cut short, and the flag-less call only waits in the first seconds of a boot.

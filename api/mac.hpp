@@ -12,6 +12,9 @@ namespace sovirt {
 class Mac {
  public:
   static std::optional<Mac> parse(std::string_view text) noexcept;
+  // The same for the same text, locally administered. 0xfe in front, as libvirt has it: a bridge that picks the lowest MAC
+  // of its ports for its own takes no such one.
+  static Mac derived(std::string_view text) noexcept;
   static Mac random_local();  // locally administered, unicast; from getrandom(2)
   explicit Mac(const std::array<std::uint8_t, 6>& bytes) noexcept : bytes_(bytes) {}
   bool multicast() const noexcept { return (bytes_[0] & 1) != 0; }

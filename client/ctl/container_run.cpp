@@ -172,6 +172,7 @@ void add_container(Command& root) {
   make_container_copy(container.command("copy", "make another container with the same files").alias("clone"));
   make_container_rename(container.command("rename", "give a container another name"));
   make_container_mount(container.command("mount", "mount a directory of the host, a volume or a tmpfs in a container"));
+  add_container_nic(container);
   make_container_unmount(container.command("unmount", "take a mount of a container away"));
   make_export(container.command("export", "write a container to a file"), "container", "containers", Names::containers);
   make_container_import(container.command("import", "make a container from such a file"));

@@ -52,7 +52,7 @@ Json container_body(const ContainerOptions& options) {
 }
 
 void add_container_spec_options(Command& command, ContainerOptions& options) {
-  command.option("--nic", "KEY=VALUE,…", "a network interface: bridge=, name=, mac=, address=, gateway=, mtu=, dhcp=yes, publish=HOSTPORT:PORT/tcp; may be repeated, as may address= and publish= in it", options.nics);
+  command.option("--nic", "KEY=VALUE,…", "a network interface: bridge= (or netns=, none=yes), name=, mac=, address= (or auto), gateway=, mtu=, dhcp=yes, egress=, ingress=, publish=HOSTPORT:PORT/tcp, peer=, peer-address=; may be repeated, as may the addresses and publish= in it", options.nics);
   command.option("--hostname", "NAME", "host name inside (default: the container's name)", options.hostname);
   command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options.env);
   command.option("--cwd", "DIR", "working directory (default /)", options.cwd);

@@ -111,7 +111,7 @@ void page_nics(Page& page, const Json& container) {
     rows[i]["gateway"] = at(asked[i], "/gateway");
     if (at(rows[i], "/addresses").empty()) rows[i]["addresses"] = at(asked[i], "/addresses");
   }
-  page.table({text_column("NAME", "/name"), text_column("BRIDGE", "/bridge"), {"ADDRESSES", [](const Json& n) { return Cell(text(n, "/addresses")); }, 14},
+  page.table({text_column("NAME", "/name"), {"LEADS TO", [](const Json& n) { return Cell(!text(n, "/bridge").empty() ? text(n, "/bridge") : !text(n, "/netns").empty() ? "netns/" + text(n, "/netns") : "nothing"); }}, {"ADDRESSES", [](const Json& n) { return Cell(text(n, "/addresses")); }, 14},
               text_column("GATEWAY", "/gateway"), {"MAC", [](const Json& n) { return Cell(text(n, "/mac")); }, 0, 6}, text_column("UP", "/up"),
               {"HOST END", [](const Json& n) { return Cell(text(n, "/host_name")); }, 0, 4}},
              rows);

@@ -37,6 +37,7 @@ void make_container_rm(Command&);
 void make_container_push(Command&);
 void make_container_pull(Command&);
 void add_container_file(Command& container);
+void add_container_nic(Command& container);
 void make_container_create(Command&);
 void make_container_set(Command&);
 void make_container_kill(Command&);

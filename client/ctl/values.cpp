@@ -8,6 +8,7 @@
 
 #include "api/bytes.hpp"
 #include "client/ctl/command.hpp"
+#include "client/ctl/link_values.hpp"
 #include "client/ctl/parser.hpp"
 
 namespace sovirt::ctl {
@@ -73,28 +74,35 @@ Json publish_of(const std::string& text) {
   return one;
 }
 
-Json nic_of(const std::string& text) {
-  static const std::vector<std::string> keys{"bridge", "name", "mac", "address", "gateway", "mtu", "dhcp", "publish"};
+Json nic_changes_of(const std::string& text) {
+  static const std::vector<std::string> keys{"bridge", "netns", "none", "name", "mac", "address", "gateway", "mtu", "dhcp", "egress", "ingress", "publish", "peer", "peer-address"};
   Json nic = Json::object();
-  Json addresses = Json::array(), published = Json::array();
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const auto [key, value] = pair_of("--nic", text.substr(begin, end - begin));
     begin = end + 1;
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       const std::string close = nearest(key, keys);
-      throw UsageError("--nic: unknown key '" + key + "'", close.empty() ? "keys: bridge, name, mac, address, gateway, mtu, dhcp, publish" : "did you mean '" + close + "'?");
+      throw UsageError("--nic: unknown key '" + key + "'",
+                       close.empty() ? "keys: bridge, netns, none, name, mac, address, gateway, mtu, dhcp, egress, ingress, publish, peer, peer-address" : "did you mean '" + close + "'?");
     }
-    if (key == "address") addresses.push_back(value);
-    else if (key == "publish") published.push_back(publish_of(value));
+    if (key == "address") nic["addresses"].push_back(value);
+    else if (key == "publish") nic["publish"].push_back(publish_of(value));
+    else if (key == "egress" || key == "ingress") nic["rate"][key] = rate_of("--nic " + key, value);
+    else if (key == "peer") nic["peer"]["name"] = value;
+    else if (key == "peer-address") nic["peer"]["addresses"].push_back(value);
     else if (nic.contains(key)) throw UsageError("--nic: '" + key + "' is there twice");
-    else if (key == "dhcp") nic[key] = yes_no_of("--nic dhcp", value);
+    else if (key == "dhcp" || key == "none") nic[key] = yes_no_of("--nic " + key, value);
     else if (key == "mtu") nic[key] = integer_of("--nic mtu", value);
     else nic[key] = value;
   }
-  if (!nic.contains("bridge")) throw UsageError("--nic: 'bridge' is missing", "for example --nic bridge=brso1,address=172.16.2.10/24");
-  if (!addresses.empty()) nic["addresses"] = std::move(addresses);
-  if (!published.empty()) nic["publish"] = std::move(published);
+  return nic;
+}
+
+Json nic_of(const std::string& text) {
+  Json nic = nic_changes_of(text);
+  if (!nic.contains("bridge") && !nic.contains("netns") && !nic.contains("none"))
+    throw UsageError("--nic: 'bridge' is missing", "for example --nic bridge=brso1,address=172.16.2.10/24; or netns=NAME, or none=yes");
   return nic;
 }
 

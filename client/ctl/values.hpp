@@ -22,7 +22,8 @@ std::int64_t nanoseconds_of_cpus(const std::string& option, const std::string& t
 
 // "bridge=brso1,name=eth0,address=172.16.2.10/24,…"; `address` may be there several times.
 Json publish_of(const std::string& text);  // "8080:80/tcp"
-Json nic_of(const std::string& text);
+Json nic_of(const std::string& text);          // says where it leads
+Json nic_changes_of(const std::string& text);  // of one that is there
 
 // "k=v" sets, "k-" removes (null), as PATCH has it.
 Json label_changes(const std::vector<std::string>& words);

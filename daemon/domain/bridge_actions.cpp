@@ -1,5 +1,4 @@
 #include "daemon/domain/bridges.hpp"
-#include "daemon/domain/nic.hpp"
 
 namespace sovirt {
 namespace {
@@ -83,27 +82,13 @@ Action attach_port(NetworkKernel& network) {
           [](const Json&, Scratch&) {}};  // being a port of its bridge is what the spec asks: nothing to go back to
 }
 
-Action replug_nic(NetworkKernel& network) {
-  return {[&network](const Json& args, Scratch&) {
-            unique_fd netns;
-            try {
-              netns = network.open_netns(args.at("pid").get<pid_t>());
-            } catch (const Error&) {
-              return;  // the container has just ended: its links went with it, and its end is on the way to us
-            }
-            network.plug(read_nic_args(args, netns.get()));
-          },
-          [&network](const Json& args, Scratch&) { network.delete_link(text(args, "host_name"), text(args, "uid")); }};
-}
-
 }  // namespace
 
 ActionTable Bridges::actions() {
   ActionTable table{{"bridge.create", create_bridge(network_)}, {"bridge.delete", delete_bridge(network_)},
           {"link.change", change_link(network_)},     {"address.add", add_address(network_)},
           {"address.remove", remove_address(network_)}, {"port.attach", attach_port(network_)},
-          {"port.isolate", isolate_port(network_)},
-          {"nic.replug", replug_nic(network_)}};
+          {"port.isolate", isolate_port(network_)}};
   table.merge(uplinks_.actions());
   return table;
 }

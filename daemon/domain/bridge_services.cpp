@@ -45,7 +45,10 @@ std::vector<Neighbour> BridgeServices::neighbours(const Resource& bridge) const 
       if (nic.at("bridge") != bridge.name) continue;
       const Json& mac = nic.at("mac").is_string() ? nic.at("mac") : entry->resource.facts.at("macs").at(nic.at("name").get<std::string>());
       Neighbour one{entry->resource.name, mac.get<std::string>(), {}};
-      for (const Json& address : nic.at("addresses")) one.addresses.push_back(Cidr::parse(address.get<std::string>()).value());
+      for (const Json& address : nic.at("addresses")) {
+        const Json& decided = address == "auto" ? entry->resource.facts.at("auto").at(nic.at("name").get<std::string>()) : address;
+        one.addresses.push_back(Cidr::parse(decided.get<std::string>()).value());
+      }
       found.push_back(std::move(one));
     }
   }

@@ -121,8 +121,8 @@ void Bridges::plan_addresses(const Resource& wanted, const LinkState* link, Plan
 
 void Bridges::plan_ports(const Resource& wanted, const LinkState* link, Plan& plan) const {
   for (const EntryPtr& entry : catalog_.dependents(wanted.uid)) {
-    if (!entry->runtime.alive()) continue;
-    const ContainerSpec spec = read_container_spec(entry->resource.spec);
+    if (entry->resource.kind != Kind::container || !entry->runtime.alive()) continue;
+    const ContainerSpec spec = container_spec_of(entry->resource);
     for (std::size_t index = 0; index < spec.nics.size(); ++index)
       if (spec.nics[index].bridge == wanted.name) plan_port(wanted, *entry, spec.nics[index], index, link, plan);
   }
@@ -131,11 +131,10 @@ void Bridges::plan_ports(const Resource& wanted, const LinkState* link, Plan& pl
 void Bridges::plan_port(const Resource& wanted, const Entry& container, const NicSpec& nic, std::size_t index, const LinkState* link,
                         Plan& plan) const {
   const BridgeSpec spec = read_bridge_spec(wanted.spec);
-  const std::string host_name = nic_host_name(container.resource.uid, index);
+  const std::string host_name = nic_host_name(container.resource, nic.name, index);
   const auto port = network_.find_link(host_name);
-  Json args = nic_args(container.resource, nic, index, spec.mtu);
+  Json args = nic_args(container.resource, nic, index, spec.mtu, spec.isolation);
   args["pid"] = container.runtime.init.pid;
-  args["isolated"] = spec.isolation;
   const bool attached = port && link && port->master == link->ifindex && port->up;
   if (!port)
     plan.add("nic.replug", args, "plug " + nic.name + " of " + container.resource.name + " into " + wanted.name);

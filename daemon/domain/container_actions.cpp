@@ -63,7 +63,7 @@ std::optional<Resolver> Containers::resolver_of(const ContainerSpec& spec) const
 }
 
 void Containers::prepare(const Resource& container, Scratch& scratch) const {
-  const ContainerSpec spec = read_container_spec(container.spec);
+  const ContainerSpec spec = container_spec_of(container);
   if (mount_ends_) mount_ends_(container.uid);
   scratch.rootfs = kernel_.roots.mount(layers_.of(container));
   OciInput input;
@@ -100,13 +100,13 @@ Action Containers::launch_action() {
 Action Containers::network_action() {
   return {[this](const Json& args, Scratch& scratch) {
             scratch.netns = kernel_.network.create_netns();
-            for (const Json& nic : args.at("nics")) kernel_.network.plug(read_nic_args(nic, scratch.netns.get()));
+            for (const Json& nic : args.at("nics")) nics_.plug(nic, scratch.netns.get());
             links_->enter(text(args, "uid"), scratch.netns.get());
           },
           [this](const Json& args, Scratch& scratch) {
             links_->leave(text(args, "uid"));
             scratch.netns.reset();
-            for (const Json& nic : args.at("nics")) kernel_.network.delete_link(text(nic, "host_name"), text(nic, "uid"));
+            for (const Json& nic : args.at("nics")) nics_.unplug(nic);
           }};
 }
 
@@ -116,6 +116,7 @@ Action Containers::run_action() {
             scratch.launch.reset();
             catalog_.clear_condition(text(args, "uid"), "OutOfMemory");   // of its last life
             kernel_.group_watch.watch(text(args, "group"), text(args, "uid"), container_wish(entry_of(args)->resource.spec.at("limits")));
+            if (!args.at("links").empty()) nics_.started(text(args, "uid"));
           },
           [this](const Json& args, Scratch& scratch) {
             scratch.launch.reset();
@@ -171,7 +172,8 @@ void Containers::collect(const Json& args) {
   kernel_.cgroups.kill(group);
   if (mount_ends_) mount_ends_(text(args, "uid"));
   links_->leave(text(args, "uid"));
-  for (const Json& link : args.at("links")) kernel_.network.delete_link(link.get<std::string>(), text(args, "uid"));
+  nics_.forget(text(args, "uid"));
+  for (const Json& link : args.at("links")) nics_.unplug(link);
   kernel_.cgroups.remove(group);
   kernel_.group_watch.forget(text(args, "uid"));
   const std::lock_guard lock(seen_mutex_);
@@ -181,6 +183,7 @@ void Containers::collect(const Json& args) {
 ActionTable Containers::actions() {
   const auto nothing = [](const Json&, Scratch&) {};
   ActionTable table = parts_.actions();
+  table.merge(nics_.actions());
   table["rootfs.create"] = {
       [this](const Json& args, Scratch&) { kernel_.roots.create(rootfs_layers(args)); },
       [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};

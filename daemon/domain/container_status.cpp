@@ -68,8 +68,11 @@ Json Containers::nics_status(const Entry& entry) const {
     const Json& nic = wanted[index];
     const auto& name = nic.at("name").get_ref<const std::string&>();
     const Json& mac = nic.at("mac").is_string() ? nic.at("mac") : entry.resource.facts.at("macs").at(name);
-    Json shown{{"name", name}, {"bridge", nic.at("bridge").is_string() ? nic.at("bridge") : Json("")}, {"mac", mac},
-               {"host_name", nic_host_name(entry.resource.uid, index)}, {"up", false}, {"addresses", Json::array()}};
+    Json shown{{"name", name}, {"bridge", nic.at("bridge").is_string() ? nic.at("bridge") : Json("")}, {"netns", nic.value("netns", Json())}, {"mac", mac},
+               {"host_name", nic_host_name(entry.resource, name, index)}, {"up", false}, {"addresses", Json::array()}};
+    const auto chosen = entry.resource.facts.find("auto");   // what "auto" stands for
+    shown["chosen"] = chosen != entry.resource.facts.end() ? chosen->value(name, Json()) : Json();
+    shown["rate"] = nics_.rate_status(entry, nic, index);
     for (const LinkState& link : links) {
       if (link.name != name) continue;
       shown["mac"] = link.mac.text();

@@ -11,7 +11,7 @@ namespace sovirt {
 namespace {
 
 // Fields that cannot change under a running container, since what it is made of in the kernel is found by them.
-constexpr const char* start_fields[] = {"isolation", "nics"};
+constexpr const char* start_fields[] = {"isolation"};
 // Fields that a running container takes on at its next start; until then its status says so.
 constexpr const char* next_start_fields[] = {"command", "env", "cwd", "user", "security"};
 
@@ -56,15 +56,24 @@ void Containers::complete(Resource& wanted, const Resource* before) const {
       throw Error{Code::not_found, "there is no volume named " + spec.mounts[index].source}
           .with_fields({{"/mounts/" + std::to_string(index) + "/source", "not-found", "no such volume"}})
           .with_hint("`sovirtctl volume create` makes one");
+  keep_nic_slots(wanted, before);
+  complete_nics(wanted, spec);
+  addresses_.decide(wanted, before);
+  if (before) set_shared_claims(wanted.facts, still_shared(wanted, catalog_));
+}
+
+void Containers::complete_nics(Resource& wanted, const ContainerSpec& spec) const {
   for (std::size_t index = 0; index < spec.nics.size(); ++index) {
     const NicSpec& nic = spec.nics[index];
-    if (!nic.bridge || !catalog_.find(Kind::bridge, *nic.bridge))
-      throw Error{Code::not_found, "there is no bridge named " + nic.bridge.value_or("")}
-          .with_fields({{"/nics/" + std::to_string(index) + "/bridge", "not-found", "no such bridge"}})
-          .with_hint("`sovirtctl bridge create` makes one");
+    const auto absent = [&](const char* kind, const std::string& name) {
+      return Error{Code::not_found, "there is no " + std::string{kind} + " named " + name}
+          .with_fields({{"/nics/" + std::to_string(index) + "/" + kind, "not-found", "no such " + std::string{kind}}})
+          .with_hint("`sovirtctl " + std::string{kind} + " create` makes one");
+    };
+    if (nic.bridge && !catalog_.find(Kind::bridge, *nic.bridge)) throw absent("bridge", *nic.bridge);
+    if (nic.netns && !catalog_.find(Kind::netns, *nic.netns)) throw absent("netns", *nic.netns);
     if (!nic.mac && !wanted.facts["macs"].contains(nic.name)) wanted.facts["macs"][nic.name] = Mac::random_local().text();
   }
-  if (before) set_shared_claims(wanted.facts, still_shared(wanted, catalog_));
 }
 
 std::vector<Claim> Containers::claims(const Resource& container) const {
@@ -78,7 +87,8 @@ std::vector<std::string> Containers::references(const Resource& container) const
   const ContainerSpec spec = read_container_spec(container.spec);
   std::vector<std::string> uids{catalog_.need(Kind::image, spec.image)->resource.uid};
   for (const NicSpec& nic : spec.nics) {
-    const std::string uid = catalog_.need(Kind::bridge, nic.bridge.value_or(""))->resource.uid;
+    if (!nic.bridge && !nic.netns) continue;
+    const std::string uid = (nic.bridge ? catalog_.need(Kind::bridge, *nic.bridge) : catalog_.need(Kind::netns, *nic.netns))->resource.uid;
     if (std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
   }
   for (const MountSpec& mount : spec.mounts) {
@@ -91,9 +101,15 @@ std::vector<std::string> Containers::references(const Resource& container) const
 
 // A new container must not lose its image or its volumes while it is decided.
 std::vector<std::string> Containers::lock_keys(const Json& spec) const {
-  std::vector<std::string> keys;
-  if (!spec.is_object()) return keys;
+  if (!spec.is_object()) return {};
+  std::vector<std::string> keys = addresses_.lock_keys(spec);
   if (const Json& image = field_of(spec, "image"); image.is_string()) keys.push_back(object_ref(Kind::image, image.get<std::string>()));
+  const Json& nics = field_of(spec, "nics");
+  for (const Json& nic : nics.is_array() ? nics : Json::array())
+    if (nic.is_object() && nic.value("netns", Json()).is_string()) {
+      std::string key = object_ref(Kind::netns, nic.at("netns").get<std::string>());
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(std::move(key));
+    }
   const Json& mounts = field_of(spec, "mounts");
   for (const Json& mount : mounts.is_array() ? mounts : Json::array())
     if (mount.is_object() && mount.value("type", Json()) == "volume" && mount.value("source", Json()).is_string())
@@ -117,9 +133,10 @@ void Containers::check_limits(const Resource& wanted, const Entry* before) const
 void Containers::check(const Resource& wanted, const Entry* known) const {
   if (!PacketRules::share_of_container(wanted).is_null()) packet_rules_.require("publish");
   check_limits(wanted, known);
-  const ContainerSpec spec = read_container_spec(wanted.spec);
+  const ContainerSpec spec = container_spec_of(wanted);
   bridge_services_.check(wanted, spec);
   if (std::any_of(spec.nics.begin(), spec.nics.end(), [](const NicSpec& nic) { return nic.dhcp; })) dhcp_clients_.require();
+  addresses_.check(wanted, known);
   if (!known) return parts_.check(spec, nullptr);
   const Entry& before = *known;
   std::vector<FieldError> fields;
@@ -130,7 +147,7 @@ void Containers::check(const Resource& wanted, const Entry* known) const {
     if (lives && field_of(before.resource.spec, field) != field_of(wanted.spec, field))
       fields.push_back({std::string{"/"} + field, "running", "cannot change while the container runs"});
   if (fields.empty()) {
-    const ContainerSpec old_spec = read_container_spec(before.resource.spec);
+    const ContainerSpec old_spec = container_spec_of(before.resource);
     return parts_.check(spec, &old_spec);
   }
   std::string detail = object_ref(Kind::container, wanted.name) + ": " + fields[0].pointer + " " + fields[0].detail;
@@ -180,7 +197,10 @@ Plan Containers::plan_update(const Entry& before, const Resource& wanted) const 
   if (lives && (from != to || (to != write_limits({}) && kernel_.meters.compare(group, read_limits(to)) == GroupState::differs)))
     plan.add("container.limits", {{"uid", wanted.uid}, {"group", group}, {"from", from}, {"to", to}},
              "set limits of " + wanted.name);
-  if (lives) parts_.plan(plan, wanted, read_container_spec(before.resource.spec), read_container_spec(wanted.spec));
+  if (!lives) return plan;
+  nics_.plan(before, wanted, plan);
+  if (before.resource.spec.at("nics") != wanted.spec.at("nics")) plan_published(wanted, true, plan);
+  parts_.plan(plan, wanted, container_spec_of(before.resource), container_spec_of(wanted));
   return plan;
 }
 
@@ -191,7 +211,7 @@ void Containers::plan_published(const Resource& container, bool runs, Plan& plan
 }
 
 Plan Containers::plan_start(const Resource& container) const {
-  const ContainerSpec spec = read_container_spec(container.spec);
+  const ContainerSpec spec = container_spec_of(container);
   const std::string& name = container.name;
   check_alone(container, catalog_);
   const Json common = collect_args(container);
@@ -199,13 +219,7 @@ Plan Containers::plan_start(const Resource& container) const {
   plan.add("container.prepare", common, "mount the root file system of " + name + " and check its command");
   plan.add("container.launch", common, "create the group, namespaces and mounts of " + name);
   if (spec.isolation == Isolation::container) {
-    Json nics = Json::array();
-    for (std::size_t index = 0; index < spec.nics.size(); ++index) {
-      const EntryPtr bridge = catalog_.need(Kind::bridge, spec.nics[index].bridge.value_or(""));
-      const BridgeSpec bridge_spec = read_bridge_spec(bridge->resource.spec);
-      nics.push_back(nic_args(container, spec.nics[index], index, bridge_spec.mtu));
-      nics.back()["isolated"] = bridge_spec.isolation;
-    }
+    const Json nics = nics_.args_of(container);
     plan.add("container.network", {{"uid", container.uid}, {"nics", nics}},
              "create the network namespace of " + name + " with " + std::to_string(nics.size()) + " NIC(s)");
   }
@@ -255,8 +269,10 @@ Plan Containers::plan_freeze(const Resource& container, bool frozen) const {
 
 Json Containers::collect_args(const Resource& container) const {
   Json links = Json::array();
-  const std::size_t count = container.spec.at("nics").size();
-  for (std::size_t index = 0; index < count; ++index) links.push_back(nic_host_name(container.uid, index));
+  const Json& nics = container.spec.at("nics");
+  for (std::size_t index = 0; index < nics.size(); ++index)
+    links.push_back({{"host_name", nic_host_name(container, nics[index].at("name").get<std::string>(), index)}, {"uid", container.uid},
+                     {"netns", nics[index].value("netns", Json()).is_string() ? nics[index].at("netns") : Json("")}});
   return {{"uid", container.uid}, {"group", container_group(container.name, container.uid)}, {"links", std::move(links)}};
 }
 

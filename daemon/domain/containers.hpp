@@ -12,12 +12,14 @@
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/dhcp_clients.hpp"
 #include "daemon/domain/container_links.hpp"
+#include "daemon/domain/container_nics.hpp"
 #include "daemon/domain/exits.hpp"
 #include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/images.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/live_parts.hpp"
+#include "daemon/domain/nic_addresses.hpp"
 #include "daemon/domain/packet_rules.hpp"
 #include "daemon/domain/layers.hpp"
 
@@ -28,9 +30,11 @@ namespace sovirt {
 class Containers final : public KindRules {
  public:
   Containers(Catalog& catalog, const KernelPorts& kernel, const Places& places, Exits& exits, Images& images,
-             const Volumes& volumes, PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients)
+             const Volumes& volumes, PacketRules& packet_rules, Layers& layers, const BridgeServices& bridge_services, const DhcpClients& dhcp_clients,
+             const NetnsRules& namespaces)
       : catalog_(catalog), kernel_(kernel), places_(places), exits_(exits), images_(images), parts_(catalog, kernel, volumes),
-        packet_rules_(packet_rules), layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients) {}
+        packet_rules_(packet_rules), layers_(layers), bridge_services_(bridge_services), dhcp_clients_(dhcp_clients), nics_(catalog, kernel, namespaces, dhcp_clients),
+        addresses_(catalog, kernel, bridge_services) {}
 
   void join_links(ContainerLinks& links) { links_ = &links; }   // before anything runs
 
@@ -49,6 +53,8 @@ class Containers final : public KindRules {
   void after_removal(const Entry&) override;
   Json status(const Entry&) const override;
   ActionTable actions() override;
+  bool reconciled() const noexcept override { return true; }   // running ones, and of them the NICs
+  std::shared_ptr<void> watch(Notice& notice) override { return nics_.watch(notice); }
 
   Plan plan_start(const Resource&) const;
   Plan plan_stop(const Resource&, bool force, std::chrono::milliseconds timeout) const;
@@ -63,6 +69,7 @@ class Containers final : public KindRules {
   void before_mount_ends(std::function<void(std::string_view uid)> listener) { mount_ends_ = std::move(listener); }
 
  private:
+  void complete_nics(Resource& wanted, const ContainerSpec&) const;
   void check_limits(const Resource& wanted, const Entry* before) const;
   Plan plan_create(const Resource&) const;
   Plan plan_update(const Entry& before, const Resource& wanted) const;
@@ -94,6 +101,8 @@ class Containers final : public KindRules {
   Layers& layers_;
   const BridgeServices& bridge_services_;
   const DhcpClients& dhcp_clients_;
+  ContainerNics nics_;
+  NicAddresses addresses_;
   ContainerLinks* links_ = nullptr;
 
   // What a look into a container's network namespace found, for a moment: a look costs more than a whole request.

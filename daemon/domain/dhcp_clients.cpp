@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/domain/ids.hpp"
+#include "daemon/domain/nic.hpp"
 
 namespace sovirt {
 namespace {
@@ -14,8 +15,8 @@ constexpr std::size_t uid_length = 21;   // ids.hpp: the instance, a dash, 12 ra
 
 std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 std::string bridge_key(const Resource& bridge) { return std::string{key_prefix} + bridge.uid; }
-std::string nic_key(const Resource& container, std::size_t index) {
-  return std::string{key_prefix} + container.uid + "-" + std::to_string(index);
+std::string nic_key(const Resource& container, const std::string& nic, std::size_t index) {
+  return std::string{key_prefix} + container.uid + "-" + std::to_string(nic_slot(container, nic, index));
 }
 
 HelperSpec client(std::string key, const std::string& interface, const std::string& hostname) {
@@ -68,7 +69,7 @@ void DhcpClients::plan_bridge_removal(const Resource& bridge, Plan& plan) const 
 
 void DhcpClients::plan_nic(const Resource& container, const NicSpec& nic, std::size_t index, std::optional<pid_t> init, Plan& plan) const {
   if (!nic.dhcp) return;
-  const HelperSpec helper = client(nic_key(container, index), nic.name, container.name);
+  const HelperSpec helper = client(nic_key(container, nic.name, index), nic.name, container.name);
   if (init && helpers_.runs(helper)) return;
   Json args = start_args(helper);
   args["pid"] = init.value_or(0);
@@ -77,9 +78,11 @@ void DhcpClients::plan_nic(const Resource& container, const NicSpec& nic, std::s
 
 void DhcpClients::plan_stop(const Resource& container, const ContainerSpec& spec, Plan& plan) const {
   for (std::size_t index = 0; index < spec.nics.size(); ++index)
-    if (spec.nics[index].dhcp)
-      plan.add("dhcp.stop", start_args(client(nic_key(container, index), spec.nics[index].name, container.name)),
-               "stop the DHCP client of " + spec.nics[index].name + " of " + container.name);
+    if (spec.nics[index].dhcp) plan_stop_nic(container, spec.nics[index], index, plan);
+}
+
+void DhcpClients::plan_stop_nic(const Resource& container, const NicSpec& nic, std::size_t index, Plan& plan) const {
+  plan.add("dhcp.stop", start_args(client(nic_key(container, nic.name, index), nic.name, container.name)), "stop the DHCP client of " + nic.name + " of " + container.name);
 }
 
 ActionTable DhcpClients::actions() {

@@ -26,6 +26,7 @@ class DhcpClients {
   // `init`: of the running container whose client has ended; nullopt: in the plan that starts it, behind its network.
   void plan_nic(const Resource& container, const NicSpec&, std::size_t index, std::optional<pid_t> init, Plan&) const;
   void plan_stop(const Resource& container, const ContainerSpec&, Plan&) const;
+  void plan_stop_nic(const Resource& container, const NicSpec&, std::size_t index, Plan&) const;
   ActionTable actions();
   void collect_orphans();
   std::shared_ptr<void> watch(Notice&);

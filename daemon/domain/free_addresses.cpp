@@ -29,7 +29,9 @@ bool in_dhcp_range(const Json& bridge, const IpAddress& address) {
   return first && last && first->is_v6() == address.is_v6() && *first <= address && address <= *last;
 }
 
-// The first free one after `from`, beginning again at the subnet's start.
+}  // namespace
+
+// Beginning again at the start of the subnet where its end is reached.
 Cidr free_address(const Cidr& from, const NicSpec& nic, const Catalog& catalog, const std::set<std::string>& taken) {
   const EntryPtr bridge = nic.bridge ? catalog.find(Kind::bridge, *nic.bridge) : nullptr;
   IpAddress at = from.address();
@@ -44,10 +46,8 @@ Cidr free_address(const Cidr& from, const NicSpec& nic, const Catalog& catalog, 
     return candidate;
   }
   throw Error{Code::duplicate, "no address of " + Cidr{from.network(), from.prefix()}.text() + " is free"}.with_hint(
-      "give the copy addresses of another subnet, or the bridge a larger one");
+      "take addresses of another subnet, or give the bridge a larger one");
 }
-
-}  // namespace
 
 void take_free_addresses(ContainerSpec& spec, const Catalog& catalog) {
   std::set<std::string> taken;

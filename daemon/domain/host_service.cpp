@@ -29,7 +29,7 @@ HostService::HostService(const KernelPorts& kernel, Store& store, Log& log, Plac
       cgroups_(catalog_, kernel_),
       images_(catalog_, kernel_, places_, executor_, locks_, operations_),
       layers_(catalog_, kernel_, places_), volumes_(catalog_, kernel_, places_),
-      containers_(catalog_, kernel_, places_, exits_, images_, volumes_, packet_rules_, layers_, bridge_services_, dhcp_clients_),
+      containers_(catalog_, kernel_, places_, exits_, images_, volumes_, packet_rules_, layers_, bridge_services_, dhcp_clients_, namespaces_),
       files_(catalog_, locks_, kernel_, places_),
       kinds_({&namespaces_, &bridges_, &links_, &images_, &cgroups_, &volumes_, &containers_}),
       host_cgroups_(catalog_, executor_, locks_, cgroups_, kernel_),

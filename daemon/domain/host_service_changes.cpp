@@ -128,7 +128,8 @@ ChangeResult HostService::change(const EntryPtr& before, Resource wanted, const 
   }
   if (context.confirm_within && kind == Kind::bridge) run_guarded(job, before, name, *context.confirm_within);
   else executor_.run(job);
-  if (kinds_.of(kind).reconciled()) {
+  const EntryPtr changed = kind == Kind::container ? catalog_.find_uid(job.uid) : nullptr;
+  if (kinds_.of(kind).reconciled() && (!changed || changed->runtime.alive())) {
     catalog_.set_condition(job.uid, {"Ready", true, "AsSpecified", "", {}});
     reconciler_.look_at(job.uid);
   }

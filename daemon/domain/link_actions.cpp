@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/link_rules.hpp"
 
@@ -17,18 +18,6 @@ Resource link_of(const Json& args) {
   link.spec = args.at("spec");
   link.facts = args.at("facts");
   return link;
-}
-
-EndState read_state(const Json& json) {
-  EndState state;
-  state.name = text(json, "name");
-  state.mac = Mac::parse(text(json, "mac")).value();
-  state.mtu = json.at("mtu").get<unsigned>();
-  state.up = json.at("up").get<bool>();
-  state.bridge = text(json, "bridge");
-  for (const Json& one : json.at("addresses")) state.addresses.push_back(Cidr::parse(one.get<std::string>()).value());
-  state.egress = json.at("egress").get<std::uint64_t>();
-  return state;
 }
 
 EndpointSpec read_endpoint_place(const Json& json) {
@@ -81,7 +70,7 @@ void LinkRules::configure(const Json& args, const char* to) const {
   const Where place = where(read_endpoint_place(args.at("endpoint")), true);
   if (place.parked) return;   // its container has ended meanwhile
   const LinkEnd end = place.end(text(args, "uid"), index);
-  ports_.ends.configure(end, read_state(args.at(to)));
+  ports_.ends.configure(end, read_end_state(args.at(to)));
 }
 
 ActionTable LinkRules::actions() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/container.hpp"
+#include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 
 namespace sovirt {
@@ -26,38 +27,7 @@ std::string interface_claim(const EndpointSpec& end, const std::string& name) {
   return std::string{place_text(end.place)} + "/" + end.of + "/" + name;
 }
 
-bool same_addresses(std::vector<Cidr> a, std::vector<Cidr> b) {
-  std::sort(a.begin(), a.end());
-  std::sort(b.begin(), b.end());
-  return a == b;
-}
-
-Json write_state(const EndState& state) {
-  Json addresses = Json::array();
-  for (const Cidr& cidr : state.addresses) addresses.push_back(cidr.text());
-  return {{"name", state.name}, {"mac", state.mac.text()}, {"mtu", state.mtu}, {"up", state.up}, {"bridge", state.bridge},
-          {"addresses", std::move(addresses)}, {"egress", state.egress}};
-}
-
 std::uint64_t lesser_rate(std::uint64_t a, std::uint64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
-
-// What differs, in words: "mtu 1400, up".
-std::string difference(const EndState& is, const EndState& wanted) {
-  std::string out;
-  const auto say = [&](bool differs, const std::string& what) {
-    if (differs) out += (out.empty() ? "" : ", ") + what;
-  };
-  say(is.name != wanted.name, "name " + wanted.name);
-  say(is.mac != wanted.mac, "mac " + wanted.mac.text());
-  say(is.mtu != wanted.mtu, "mtu " + std::to_string(wanted.mtu));
-  say(is.bridge != wanted.bridge, wanted.bridge.empty() ? "no bridge" : "port of " + wanted.bridge);
-  say(is.up != wanted.up, wanted.up ? "up" : "down");
-  std::string addresses;
-  for (const Cidr& cidr : wanted.addresses) addresses += " " + cidr.text();
-  say(!same_addresses(is.addresses, wanted.addresses), addresses.empty() ? "no addresses" : "addresses" + addresses);
-  say(is.egress / 8 != wanted.egress / 8, wanted.egress == 0 ? "no rate" : "rate " + std::to_string(wanted.egress) + " bit/s");
-  return out;
-}
 
 }  // namespace
 
@@ -282,10 +252,10 @@ void LinkRules::plan_end(const Resource& link, const LinkSpec& spec, std::size_t
   const std::string common = "end " + wanted.name + " of link " + link.name;
   Json args{{"uid", link.uid}, {"name", link.name}, {"end", index}, {"endpoint", link.spec.at("endpoints").at(index)}};
   if (end.elsewhere && !fresh) plan.add("link.move", {{"uid", link.uid}, {"end", index}, {"to", wanted.name}, {"endpoint", args["endpoint"]}}, "move " + common + " into its container");
-  const std::string what = difference(is, wanted);
+  const std::string what = end_difference(is, wanted);
   if (what.empty()) return;
-  args["from"] = write_state(is);
-  args["to"] = write_state(wanted);
+  args["from"] = write_end_state(is);
+  args["to"] = write_end_state(wanted);
   plan.add("link.configure", std::move(args), "set " + what + " on " + common, !fresh && is.mac != wanted.mac);
 }
 

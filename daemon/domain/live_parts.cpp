@@ -81,8 +81,15 @@ void LiveParts::plan(Plan& plan, const Resource& container, const ContainerSpec&
   plan_mounts(plan, container, before, wanted);
   plan_devices(plan, container, before, wanted);
   const std::string from = before.hostname.value_or(container.name), to = wanted.hostname.value_or(container.name);
+  const auto addresses = [](const ContainerSpec& spec) {
+    std::vector<Cidr> all;
+    for (const NicSpec& nic : spec.nics) all.insert(all.end(), nic.addresses.begin(), nic.addresses.end());
+    return all;
+  };
+  if (from == to && addresses(before) != addresses(wanted))
+    plan.add("container.hosts", {{"uid", container.uid}, {"name", to}, {"from", hosts_of(before)}, {"to", hosts_of(wanted)}}, "write /etc/hosts of " + container.name);
   if (from != to)
-    plan.add("container.hostname", {{"uid", container.uid}, {"from", from}, {"to", to}, {"from_spec", write_container_spec(before)}, {"to_spec", write_container_spec(wanted)}},
+    plan.add("container.hostname", {{"uid", container.uid}, {"from", from}, {"to", to}, {"from_hosts", hosts_of(before)}, {"to_hosts", hosts_of(wanted)}},
              "set the host name of " + container.name + " to " + to);
 }
 
@@ -114,26 +121,43 @@ void LiveParts::plan_devices(Plan& plan, const Resource& container, const Contai
       plan.add("container.device-add", node_args(container.uid, new_nodes[i]), "make " + new_nodes[i].path + " in " + container.name);
 }
 
+// What goes into its /etc/hosts of a spec, as args of a step.
+Json LiveParts::hosts_of(const ContainerSpec& spec) {
+  Json list = Json::array();
+  for (const NicSpec& nic : spec.nics)
+    for (const Cidr& cidr : nic.addresses) list.push_back(cidr.text());
+  return list;
+}
+
+void LiveParts::write_hosts(const std::string& uid, const std::string& name, const Json& addresses) const {
+  ContainerSpec spec;
+  spec.nics.emplace_back();
+  for (const Json& one : addresses) spec.nics[0].addresses.push_back(Cidr::parse(one.get<std::string>()).value());
+  std::vector<RootfsFile> files = hosts_files(name, spec, std::nullopt);
+  std::erase_if(files, [](const RootfsFile& file) { return file.path == "/etc/resolv.conf"; });
+  kernel_.roots.write(root_of(uid).get(), files);
+}
+
 unique_fd LiveParts::root_of(const std::string& uid) const {
   const EntryPtr entry = catalog_.find_uid(uid);
   if (!entry) throw Error{Code::internal, "no container has uid " + uid};
   return kernel_.files.root_of(entry->runtime.init);
 }
 
-void LiveParts::set_hostname(const std::string& uid, const std::string& name, const ContainerSpec& spec) {
-  kernel_.live.set_hostname(uid, name);
-  std::vector<RootfsFile> files = hosts_files(name, spec, std::nullopt);
-  std::erase_if(files, [](const RootfsFile& file) { return file.path == "/etc/resolv.conf"; });
-  kernel_.roots.write(root_of(uid).get(), files);
-}
 
 ActionTable LiveParts::actions() {
   const auto mount = [this](const Json& args, Scratch&) { kernel_.live.mount(text(args, "uid"), read_mount_args(args)); };
   const auto unmount = [this](const Json& args, Scratch&) { kernel_.live.unmount(text(args, "uid"), read_mount_args(args)); };
   const auto add = [this](const Json& args, Scratch&) { kernel_.live.add_device(root_of(text(args, "uid")).get(), read_node_args(args)); };
   const auto remove = [this](const Json& args, Scratch&) { kernel_.live.remove_device(root_of(text(args, "uid")).get(), text(args, "path")); };
-  const auto name = [this](const char* which, const char* spec) {
-    return [this, which, spec](const Json& args, Scratch&) { set_hostname(text(args, "uid"), text(args, which), read_container_spec(args.at(spec))); };
+  const auto name = [this](const char* which, const char* hosts) {
+    return [this, which, hosts](const Json& args, Scratch&) {
+      kernel_.live.set_hostname(text(args, "uid"), text(args, which));
+      write_hosts(text(args, "uid"), text(args, which), args.at(hosts));
+    };
+  };
+  const auto hosts = [this](const char* which) {
+    return [this, which](const Json& args, Scratch&) { write_hosts(text(args, "uid"), text(args, "name"), args.at(which)); };
   };
   const auto rules = [this](const char* which) {
     return [this, which](const Json& args, Scratch&) { kernel_.cgroups.set_devices(text(args, "group"), read_rules(args.at(which))); };
@@ -144,7 +168,8 @@ ActionTable LiveParts::actions() {
   table["container.device-add"] = {add, remove};
   table["container.device-remove"] = {remove, add};
   table["container.devices"] = {rules("to"), rules("from")};
-  table["container.hostname"] = {name("to", "to_spec"), name("from", "from_spec")};
+  table["container.hostname"] = {name("to", "to_hosts"), name("from", "from_hosts")};
+  table["container.hosts"] = {hosts("to"), hosts("from")};
   return table;
 }
 

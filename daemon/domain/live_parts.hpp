@@ -26,7 +26,8 @@ class LiveParts {
  private:
   void plan_mounts(Plan&, const Resource&, const ContainerSpec& before, const ContainerSpec& wanted) const;
   void plan_devices(Plan&, const Resource&, const ContainerSpec& before, const ContainerSpec& wanted) const;
-  void set_hostname(const std::string& uid, const std::string& name, const ContainerSpec&);
+  static Json hosts_of(const ContainerSpec&);
+  void write_hosts(const std::string& uid, const std::string& name, const Json& addresses) const;
   unique_fd root_of(const std::string& uid) const;
 
   Catalog& catalog_;

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/bridge.hpp"
-#include "api/container.hpp"
+#include "daemon/domain/nic.hpp"
 
 namespace sovirt {
 namespace {
@@ -64,7 +64,7 @@ Json PacketRules::share_of_container(const Resource& container) {
   const Json& nics = container.spec.at("nics");
   if (std::none_of(nics.begin(), nics.end(), [](const Json& nic) { return nic.contains("publish") && !nic.at("publish").empty(); })) return nullptr;
   Json publications = Json::array();
-  for (const NicSpec& nic : read_container_spec(container.spec).nics)
+  for (const NicSpec& nic : container_spec_of(container).nics)
     for (const PublishSpec& wanted : nic.publish)
       for (const Cidr& address : published_addresses(nic)) {
         const bool way_back = nic.gateway && nic.gateway->is_v6() == address.address().is_v6();

@@ -55,7 +55,7 @@ void Restore::run(bool new_boot) {
   }
   if (!new_boot) load_saved();
   for (const KindRules* rules : kinds_.all())
-    if (rules->reconciled()) restore_objects(*rules);
+    if (rules->reconciled() && rules->kind() != Kind::container) restore_objects(*rules);   // containers come behind all else
   if (!new_boot) return;
   restore_containers();
   save();

@@ -40,8 +40,10 @@ void set_shared_claims(Json& facts, const std::vector<Claim>& claims) {
 
 std::vector<Claim> nic_claims(const Resource& container) {
   std::vector<Claim> claims;
-  for (const NicSpec& nic : read_container_spec(container.spec).nics) {
+  for (const NicSpec& nic : container_spec_of(container).nics) {
     claims.push_back({"mac", nic_mac(container, nic).text()});
+    for (const Cidr& cidr : nic.peer.addresses) claims.push_back({"address", cidr.address().text()});
+    if (nic.netns && !nic.peer.name.empty()) claims.push_back({"interface", "netns/" + *nic.netns + "/" + nic.peer.name});
     for (const Cidr& cidr : nic.addresses) claims.push_back({"address", cidr.address().text()});
     for (const PublishSpec& one : nic.publish) claims.push_back({"port", (one.udp ? "udp/" : "tcp/") + std::to_string(one.host_port)});
   }

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/cidr.hpp"
+#include "api/mac.hpp"
 
 namespace sovirt {
 
@@ -37,6 +39,11 @@ struct DropRule {
   bool rejects = false;              // it answers, instead of being silent
 };
 
+struct AddressHolder {
+  IpAddress address;
+  Mac mac{{}};
+};
+
 // Packets out of a network namespace, -1 the host's, and what may stand in their way. Thread-safe. Throws Error.
 class Prober {
  public:
@@ -46,6 +53,9 @@ class Prober {
   virtual ProbeRoute route_to(int netns, const IpAddress& to) = 0;
   // Of the chains on `hook` ("input", "forward", "output"): nullopt, it passes, or there are no rules to be read.
   virtual std::optional<DropRule> dropped_by(int netns, const std::string& hook, const ProbePacket&) = 0;
+  // Asks on the wire whether somebody has one of these addresses already (RFC 5227, RFC 4862), without using it, by an
+  // interface of the host. nullopt: nobody has answered within 200 ms, or the interface is down.
+  virtual std::optional<AddressHolder> holder_of(const std::string& interface, const std::vector<IpAddress>&) = 0;
 };
 
 }  // namespace sovirt

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/reader.hpp"
+#include "daemon/kernel/namespace/address_probe.hpp"
 #include "daemon/kernel/namespace/look.hpp"
 #include "daemon/kernel/namespace/namespaces.hpp"
 #include "daemon/kernel/namespace/nft_rules.hpp"
@@ -160,6 +161,10 @@ class KernelProber final : public Prober {
       if (const auto name = known.find(netlink::value_of<int>(*index)); name != known.end()) route.dev = name->second;
     }
     return route;
+  }
+
+  std::optional<AddressHolder> holder_of(const std::string& interface, const std::vector<IpAddress>& addresses) override {
+    return netns::holder_of(interface, addresses);
   }
 
   std::optional<DropRule> dropped_by(int netns, const std::string& hook, const ProbePacket& packet) override {

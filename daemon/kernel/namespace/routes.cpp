@@ -11,8 +11,7 @@
 namespace sovirt::netns {
 namespace {
 
-// Who made a route, in its own words: a number that neither the kernel nor iproute2 (rt_protos) gives to anybody.
-constexpr std::uint8_t our_protocol = 83;
+using netlink::our_route_protocol;
 
 std::optional<IpAddress> address_of(int family, const std::optional<netlink::BytesView>& bytes) {
   if (!bytes) return std::nullopt;
@@ -26,7 +25,7 @@ std::optional<RouteState> read_route_message(netlink::BytesView payload, const s
   if (head.rtm_type != RTN_UNICAST || head.rtm_table != RT_TABLE_MAIN) return std::nullopt;
   const auto attributes = netlink::attributes_behind<rtmsg>(payload);
   RouteState state;
-  state.ours = head.rtm_protocol == our_protocol;
+  state.ours = head.rtm_protocol == our_route_protocol;
   if (const auto to = address_of(head.rtm_family, netlink::find_attribute(attributes, RTA_DST))) state.route.to = Cidr{*to, head.rtm_dst_len};
   state.route.via = address_of(head.rtm_family, netlink::find_attribute(attributes, RTA_GATEWAY));
   if (const auto index = netlink::find_attribute(attributes, RTA_OIF))
@@ -39,7 +38,7 @@ void put_route(netlink::Batch& batch, std::uint16_t type, std::uint16_t flags, c
   head.rtm_family = route.is_v6() ? AF_INET6 : AF_INET;
   head.rtm_dst_len = route.to ? static_cast<std::uint8_t>(route.to->prefix()) : std::uint8_t{0};
   head.rtm_table = RT_TABLE_MAIN;
-  head.rtm_protocol = our_protocol;
+  head.rtm_protocol = our_route_protocol;
   head.rtm_scope = type == RTM_DELROUTE ? RT_SCOPE_NOWHERE : route.via || route.is_v6() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   head.rtm_type = RTN_UNICAST;
   batch.begin(type, flags, head);

@@ -14,6 +14,9 @@
 
 namespace sovirt::netlink {
 
+// Who made a route, in its own words: a number that neither the kernel nor iproute2 (rt_protos) gives to anybody.
+constexpr std::uint8_t our_route_protocol = 83;
+
 using Bytes = std::vector<std::uint8_t>;
 using BytesView = std::span<const std::uint8_t>;
 

@@ -5,7 +5,6 @@
 #include <linux/veth.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 
 #include "daemon/kernel/netlink/links.hpp"
@@ -13,16 +12,6 @@
 
 namespace sovirt::netlink {
 namespace {
-
-// Of the host's end: locally administered, the same for the same name (FNV-1a). 0xfe in front, as libvirt has it:
-// a bridge that picks the lowest MAC of its ports for its own takes no such one.
-Mac host_mac(std::string_view name) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  std::array<std::uint8_t, 6> bytes{0xfe};
-  for (unsigned i = 1; i < 6; ++i) bytes[i] = static_cast<std::uint8_t>(hash >> (8 * i));
-  return Mac{bytes};
-}
 
 ifinfomsg up_header() {
   ifinfomsg head{};
@@ -44,7 +33,7 @@ void put_end(Batch& batch, std::string_view name, const Mac& mac, unsigned mtu) 
 
 void put_pair(Batch& batch, const NicPlug& nic) {
   batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
-  put_end(batch, nic.host_name, host_mac(nic.host_name), nic.mtu);
+  put_end(batch, nic.host_name, Mac::derived(nic.host_name), nic.mtu);
   batch.nest(IFLA_LINKINFO, [&] {
     batch.put_text(IFLA_INFO_KIND, "veth");
     batch.nest(IFLA_INFO_DATA, [&] {
@@ -116,7 +105,7 @@ void put_default_route(Batch& batch, int ifindex, const IpAddress& gateway) {
   rtmsg head{};
   head.rtm_family = gateway.is_v6() ? AF_INET6 : AF_INET;
   head.rtm_table = RT_TABLE_MAIN;
-  head.rtm_protocol = RTPROT_STATIC;
+  head.rtm_protocol = our_route_protocol;
   head.rtm_scope = RT_SCOPE_UNIVERSE;
   head.rtm_type = RTN_UNICAST;
   // Appended, so that EEXIST means this very route and a second NIC's does not push out the first's.
@@ -125,7 +114,7 @@ void put_default_route(Batch& batch, int ifindex, const IpAddress& gateway) {
   batch.put_number<std::uint32_t>(RTA_OIF, static_cast<std::uint32_t>(ifindex));
 }
 
-// The end inside: up, with addresses and default route. Idempotent.
+// The end inside: marked as the other one, up, with addresses and default route. Idempotent.
 void configure_inside(Socket& inside, const NicPlug& nic, int ifindex) {
   Batch batch;
   ifinfomsg head = up_header();
@@ -133,11 +122,13 @@ void configure_inside(Socket& inside, const NicPlug& nic, int ifindex) {
   batch.begin(RTM_SETLINK, 0, head);
   batch.put_number<std::uint32_t>(IFLA_MTU, nic.mtu);
   put_mac(batch, nic.mac);
+  put_mark(batch, nic.name, nic_altname(nic.uid, nic.host_name));
   for (const Cidr& cidr : nic.addresses) put_new_address(batch, ifindex, cidr);
   if (nic.gateway) put_default_route(batch, ifindex, *nic.gateway);
   const auto outcomes = inside.transact(batch);
   expect(outcomes.front(), "RTM_SETLINK", nic.name);
-  for (std::size_t i = 0; i < nic.addresses.size(); ++i) address_added(outcomes[i + 1], nic.name, nic.addresses[i]);
+  if (outcomes[1].error != EEXIST) expect(outcomes[1], "RTM_NEWLINKPROP", nic.name);
+  for (std::size_t i = 0; i < nic.addresses.size(); ++i) address_added(outcomes[i + 2], nic.name, nic.addresses[i]);
   if (nic.gateway && outcomes.back().error != EEXIST)
     expect(outcomes.back(), "RTM_NEWROUTE", "default route by " + nic.gateway->text() + " on " + nic.name);
 }

@@ -87,7 +87,7 @@ TYPED_TEST(Nics, PlugMakesBothEnds) {
   EXPECT_EQ(inner->mtu, 1400U);
   EXPECT_TRUE(inner->up);
   EXPECT_TRUE(inner->carrier);
-  EXPECT_EQ(inner->mark, "");
+  EXPECT_EQ(inner->mark, nic_uid);
   EXPECT_EQ(this->texts(inner->addresses), (std::vector<std::string>{"172.16.2.10/24", "fd00:2::10/64"}));
   EXPECT_EQ(this->world().gateway_in(netns.get()), ip("172.16.2.1"));
   EXPECT_TRUE(kernel.find_link("brso1")->carrier);

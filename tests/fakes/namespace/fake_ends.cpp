@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "tests/fakes/namespace/fake_namespaces.hpp"
+#include "tests/fakes/network/fake_network_kernel.hpp"
 
 namespace sovirt::fakes {
 
@@ -100,7 +101,7 @@ std::optional<FoundEnd> FakeNamespaces::find(const LinkEnd& end) {
   const Lock lock(mutex_);
   int index = 0;
   const Link* link = by_mark(space(end.netns), end.mark, &index);
-  if (link == nullptr) return std::nullopt;
+  if (link == nullptr) return network_ != nullptr ? network_->find_end(end) : std::nullopt;
   FoundEnd found;
   found.state = link->state;
   found.state.egress = link->state.egress / 8 * 8;
@@ -140,6 +141,7 @@ void FakeNamespaces::configure(const LinkEnd& end, const EndState& wanted) {
   count_change();
   int index = 0;
   Link* link = by_mark(space(end.netns), end.mark, &index);
+  if (link == nullptr && network_ != nullptr && network_->configure_end(end, wanted)) return tell(lock, id_of(end.netns), index, false);
   if (link == nullptr) throw Error{Code::conflict, "the end of the link is gone"}.with_errno(ENODEV, "RTM_GETLINK");
   refuse_taken(space(end.netns), wanted.name, end.mark);
   link->state = wanted;
@@ -176,7 +178,7 @@ void FakeNamespaces::erase(std::uint64_t id, int ifindex) {
 bool FakeNamespaces::remove(const LinkEnd& end) {
   Lock lock(mutex_);
   int index = 0;
-  if (!by_mark(space(end.netns), end.mark, &index)) return false;
+  if (!by_mark(space(end.netns), end.mark, &index)) return network_ != nullptr && network_->remove_end(end);
   erase(id_of(end.netns), index);
   tell(lock, id_of(end.netns), index, true);
   return true;

@@ -11,6 +11,8 @@
 
 namespace sovirt::fakes {
 
+class FakeNetworkKernel;
+
 // Namespaces and links between them in memory. tests/contract/namespace holds it to what the kernel does. A namespace of it
 // is a pipe, as of FakeNetworkKernel, known by its inode; 0 is the host's. Events come in the thread of the call that made
 // them. Thread-safe.
@@ -62,6 +64,19 @@ class FakeNamespaces final : public NamespacePins, public KeptNamespaces, public
   ProbeRoute route_to(int netns, const IpAddress& to) override;
   std::optional<DropRule> dropped_by(int, const std::string&, const ProbePacket&) override { return std::nullopt; }
 
+  std::optional<AddressHolder> holder_of(const std::string&, const std::vector<IpAddress>& addresses) override {
+    const Lock lock(mutex_);
+    ++wire_probes;
+    for (const IpAddress& address : addresses)
+      if (const auto found = on_the_wire.find(address.text()); found != on_the_wire.end()) return AddressHolder{address, found->second};
+    return std::nullopt;
+  }
+  std::map<std::string, Mac> on_the_wire;                       // what strangers have
+  int wire_probes = 0;
+
+  // The NICs that are plugged there are found here as ends of links, too.
+  void join(FakeNetworkKernel& network) { network_ = &network; }
+
   // What others do.
   unique_fd foreign_netns(std::string_view name);               // `ip netns add`
   void foreign_unpin(std::string_view name);                    // `ip netns delete`
@@ -98,6 +113,7 @@ class FakeNamespaces final : public NamespacePins, public KeptNamespaces, public
   void tell(Lock&, std::uint64_t id, int ifindex, bool gone);   // lets go of the lock
   void tell_pins(Lock&);
 
+  FakeNetworkKernel* network_ = nullptr;
   std::mutex mutex_;
   std::map<std::uint64_t, Space> spaces_;
   std::map<std::string, unique_fd, std::less<>> pins_, kept_;

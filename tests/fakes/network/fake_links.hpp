@@ -16,6 +16,8 @@ class FakeLinks {
     LinkState state;
     std::optional<std::uint64_t> peer_space;  // of a veth: the namespace of its other end
     int peer = 0;                             // and its ifindex there
+    std::string end;                          // of a NIC: the mark of both ends, "<uid>:<name on the host>"
+    std::uint64_t egress = 0;
   };
 
   FakeLinks();  // with lo, down

@@ -177,11 +177,14 @@ void FakeNetworkKernel::connect(SpaceId inside, const NicPlug& nic, Link& bridge
   }
   outer.state.isolated = nic.isolated;
   outer.state.mark = nic.uid;
+  outer.end = nic.uid + ":" + nic.host_name;
   tell(outer.state);
 }
 
 void FakeNetworkKernel::configure(FakeLinks& links, Link& end, const NicPlug& nic) {
   links.change(end, {.mtu = nic.mtu, .mac = nic.mac, .stp = {}, .up = true, .master = {}});
+  end.state.mark = nic.uid;
+  end.end = nic.uid + ":" + nic.host_name;
   for (const Cidr& cidr : nic.addresses) links.add_address(end, cidr);
   if (nic.gateway) links.set_gateway(*nic.gateway);
   refresh_carrier();

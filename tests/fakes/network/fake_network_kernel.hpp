@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/base/error.hpp"
+#include "daemon/domain/ports/link_ends.hpp"
 #include "daemon/domain/ports/network_kernel.hpp"
 #include "tests/fakes/network/event_hub.hpp"
 #include "tests/fakes/network/fake_links.hpp"
@@ -36,6 +37,11 @@ class FakeNetworkKernel final : public NetworkKernel {
   // The n-th call of the port from now on (1: the next) throws this and changes nothing. watch() does not count.
   void fail_call(int n, Error error);
   int calls();                                  // so far, failed ones included; watch() does not count
+
+  // The ends of NICs, for the fake of LinkEnds. nullopt, false: there is none such.
+  std::optional<FoundEnd> find_end(const LinkEnd&);
+  bool configure_end(const LinkEnd&, const EndState&);
+  bool remove_end(const LinkEnd&);
 
   // What others do to the host. Throws as the kernel would. Watchers are told.
   void foreign_create_link(std::string_view name, std::string_view kind = "dummy");
@@ -69,6 +75,7 @@ class FakeNetworkKernel final : public NetworkKernel {
   void tell(const LinkState& link, bool gone = false);
   void erase(SpaceId from, int ifindex);        // with the other end of a pair
   void refresh_carrier();
+  Link* end_link(const LinkEnd&);
   void connect(SpaceId inside, const NicPlug& nic, Link& bridge);
   void configure(FakeLinks& links, Link& end, const NicPlug& nic);
 

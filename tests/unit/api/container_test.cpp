@@ -22,7 +22,7 @@ TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
     "limits":{"cpu":{"weight":null,"shares":null,"max":null},"cpuset":{"cpus":null,"mems":null},"memory":{"max":null,"high":null,"swap_max":null,"on_excess":"refuse"},"pids":{"max":null},"io":{"weight":null,"limits":[]},"pressure":[]},"autostart":"never","boot_priority":0,"boot_delay":0,"stop_timeout":10})"));
   EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
   const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
-    "nics":[{"name":"eth0","bridge":"brso1","mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"dhcp":false,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
+    "nics":[{"name":"eth0","bridge":"brso1","netns":null,"none":false,"peer":null,"rate":{"egress":null,"ingress":null},"mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"dhcp":false,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
             {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"dhcp":true,"publish":[]}],
     "limits":{"cpu":{"weight":70,"shares":null,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":null},"memory":{"max":536870912,"high":null,"swap_max":0,"on_excess":"kill"},"pids":{"max":100},
               "io":{"weight":null,"limits":[{"device":"/dev/vda","read_bytes":1048576,"write_bytes":null,"read_operations":null,"write_operations":null}]},
@@ -94,7 +94,12 @@ TEST(ContainerSpec, table) {
 TEST(ContainerSpec, nics) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"bridge":"brso1"})", ""}, {R"({})", "/nics/0/bridge required"}, {R"({"bridge":"br%d"})", "/nics/0/bridge format"}, {R"({"bridge":"brso1-with-16-ch"})", "/nics/0/bridge format"},
-      {R"({"netns":"x"})", "/nics/0/netns unsupported"}, {R"({"none":true})", "/nics/0/none unsupported"}, {R"({"bridge":"b","dhcp":true})", ""}, {R"({"bridge":"b","dhcp":1})", "/nics/0/dhcp type"}, {R"({"bridge":"b","dhcp":true,"addresses":["172.16.2.5/24"]})", "/nics/0/dhcp conflict"},
+      {R"({"netns":"x"})", ""}, {R"({"none":true})", ""}, {R"({"none":false})", "/nics/0/bridge required"}, {R"({"bridge":"b","netns":"x"})", "/nics/0/netns conflict"},
+      {R"({"bridge":"b","none":true})", "/nics/0/none conflict"}, {R"({"netns":"x","none":true})", "/nics/0/none conflict"}, {R"({"none":true,"dhcp":true})", "/nics/0/dhcp conflict"},
+      {R"({"netns":"x","peer":{"name":"c0","addresses":["10.0.0.1/24"]},"addresses":["10.0.0.2/24"]})", ""}, {R"({"bridge":"b","peer":{}})", "/nics/0/peer conflict"},
+      {R"({"netns":"x","peer":{"addresses":["10.0.0.2/24"]},"addresses":["10.0.0.2/24"]})", "/nics/0/addresses/0 duplicate"}, {R"({"bridge":"b","addresses":["auto"],"gateway":"10.0.0.1"})", ""},
+      {R"({"netns":"x","addresses":["auto"]})", "/nics/0/addresses/0 conflict"}, {R"({"bridge":"b","addresses":["auto","auto"]})", "/nics/0/addresses/1 duplicate"}, {R"({"bridge":"b","addresses":["any"]})", "/nics/0/addresses/0 format"},
+      {R"({"bridge":"b","addresses":["auto"],"dhcp":true})", "/nics/0/dhcp conflict"}, {R"({"bridge":"b","dhcp":true})", ""}, {R"({"bridge":"b","dhcp":1})", "/nics/0/dhcp type"}, {R"({"bridge":"b","dhcp":true,"addresses":["172.16.2.5/24"]})", "/nics/0/dhcp conflict"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":80}]})", ""}, {R"({"bridge":"b","publish":[{"host_port":80}]})", "/nics/0/publish conflict"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":0}]})", "/nics/0/publish/0/host_port range"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":65536}]})", "/nics/0/publish/0/host_port range"},
@@ -104,7 +109,7 @@ TEST(ContainerSpec, nics) {
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":80,"at":1}]})", "/nics/0/publish/0/at unknown-field"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":80},{"host_port":80}]})", "/nics/0/publish duplicate"},
       {R"({"bridge":"b","addresses":["172.16.2.5/24"],"publish":[{"host_port":80},{"host_port":80,"protocol":"udp"}]})", ""},
-      {R"({"bridge":"b","dhcp":false,"rate":{}})", ""}, {R"({"bridge":"b","rate":{"egress":1}})", "/nics/0/rate unsupported"},
+      {R"({"bridge":"b","dhcp":false,"rate":{}})", ""}, {R"({"bridge":"b","rate":{"egress":1}})", "/nics/0/rate/egress range"}, {R"({"bridge":"b","rate":{"egress":10000000,"ingress":null}})", ""},
       {R"({"bridge":"b","name":""})", "/nics/0/name format"}, {R"({"bridge":"b","name":"lo"})", "/nics/0/name format"}, {R"({"bridge":"b","name":".."})", "/nics/0/name format"},
       {R"({"bridge":"b","name":"a b"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"a/b"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"a:b"})", "/nics/0/name format"},
       {R"({"bridge":"b","name":"e%d"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"sixteen-bytes-xx"})", "/nics/0/name format"}, {R"({"bridge":"b","name":"Eth0.100"})", ""},

@@ -42,6 +42,7 @@ class Host {
  public:
   Host() : directory_(std::filesystem::temp_directory_path() / ("sovirt-domain-" + random_id(10))), launcher(groups) {
     std::filesystem::create_directories(directory_);
+    namespaces.join(network);
     launcher.on_run = [this](pid_t pid, int netns) { network.add_process(pid, netns); };
     files.open_root = [this] { return roots.mount_again(); };
     launcher.on_gone = [this](pid_t pid) { network.remove_process(pid); };
