@@ -371,6 +371,70 @@ class PartsStory(Story):
         return [item["name"] for item in daemon.items("volumes")], containers
 
 
+class NicStory(Story):
+    """Interfaces that a running container gets, has changed and loses, on a bridge, in a namespace and on none."""
+    upkeep = True
+
+    def __init__(self, tag):
+        self.bridge, self.netns = f"br{tag}", f"ns{tag}"
+        patch = ("PATCH", "/v1/containers/c1")
+        first = {"name": "eth0", "bridge": self.bridge, "addresses": ["172.31.23.10/24"], "gateway": "172.31.23.1"}
+        second = {"name": "eth1", "netns": self.netns, "addresses": ["172.31.24.10/24"], "peer": {"name": "c0", "addresses": ["172.31.24.1/24"]}}
+        changed = {**first, "addresses": ["172.31.23.11/24"], "gateway": None, "mtu": 1400, "rate": {"egress": 8000000, "ingress": 8000000}}
+        self.steps = [
+            ("create bridge", "PUT", f"/v1/bridges/{self.bridge}", {"addresses": ["172.31.23.1/24"]}),
+            ("create namespace", "PUT", f"/v1/netns/{self.netns}", {}),
+            ("create container", "PUT", "/v1/containers/c1", {"image": "busybox", "nics": [first], "stop_timeout": 5}),
+            ("start", "PUT", "/v1/containers/c1/state", {"desired": "running"}),
+            ("add", *patch, {"nics": [first, second, {"name": "eth2", "none": True}]}),
+            ("change", *patch, {"nics": [changed, second]}),
+            ("remove and move", *patch, {"nics": [{**second, "netns": None, "peer": None, "bridge": self.bridge}]}),
+            ("move back", *patch, {"nics": [second]}),
+            ("stop", "PUT", "/v1/containers/c1/state", {"desired": "stopped"}),
+            ("delete container", "DELETE", "/v1/containers/c1", None),
+            ("delete namespace", "DELETE", f"/v1/netns/{self.netns}", None),
+            ("delete bridge", "DELETE", f"/v1/bridges/{self.bridge}", None),
+        ]
+
+    @staticmethod
+    def again(step):
+        return (204, 404) if step[1] == "DELETE" else (200, 201)
+
+    def check(self, daemon, what):
+        kernel.wait_until(lambda: not self.wrong(daemon), f"{what}: {self.wrong(daemon)}", 5)
+
+    def wrong(self, daemon):
+        """What the kernel shows otherwise than the objects say."""
+        running = [item for item in daemon.items("containers") if item["status"]["state"] == "running"]
+        nics = running[0]["spec"]["nics"] if running else []
+        outer = {name for name in daemon.net.links() if re.fullmatch(r"v[a-z2-7]{12}\w", name)}
+        if len(outer) != sum(nic["netns"] is None for nic in nics):
+            return f"host ends {outer}"
+        if daemon.items("netns"):
+            there = set(netns.links(self.netns)) - {"lo"}
+            if there != {"c0" for nic in nics if nic["netns"]}:
+                return f"in the namespace {there}"
+        elif self.netns in netns.pinned():
+            return "the namespace is left"
+        if not running:
+            return ""
+        inside = kernel.Netns(running[0]["status"]["pid"])
+        links = inside.links()
+        if set(links) != {"lo"} | {nic["name"] for nic in nics}:
+            return f"inside {set(links)}"
+        for nic in nics:
+            if inside.addresses(nic["name"]) != set(nic["addresses"]) or links[nic["name"]]["mtu"] != (nic["mtu"] or 1500):
+                return f"{nic['name']}: {links[nic['name']]}"
+            if ("tbf" in inside.run("tc", "qdisc", "show", "dev", nic["name"]).stdout) != bool(nic["rate"]["egress"]):
+                return f"rate of {nic['name']}"
+        gateways = {route["gateway"] for route in inside.routes() if route["dst"] == "default"}
+        return "" if gateways == {nic["gateway"] for nic in nics if nic["gateway"]} else f"gateways {gateways}"
+
+    def state(self, daemon):
+        containers = {item["name"]: (item["status"]["state"], str(item["spec"]["nics"])) for item in daemon.items("containers")}
+        return [item["name"] for kind in ("bridges", "netns") for item in daemon.items(kind)], containers
+
+
 class ArchiveStory(Story):
     """Containers and images as files, and images of containers: files on the host are whole or not there."""
 
@@ -511,6 +575,11 @@ def sweep_networks(lab):
     run_sweep(lab, NetworkStory(lab.name("")))
 
 
+@test("crash-failpoint-sweep-of-nics", seconds=900)
+def sweep_nics(lab):
+    run_sweep(lab, NicStory(lab.name("")))
+
+
 @test("crash-failpoint-sweep-of-layers", seconds=900)
 def sweep_layers(lab):
     run_sweep(lab, LayerStory())
@@ -583,6 +652,11 @@ def refused(daemon, story, index, name):
 @test("crash-failpoint-errors-roll-back", seconds=900)
 def errors(lab):
     run_errors(lab, Story(lab.name("br")))
+
+
+@test("crash-failpoint-errors-roll-back-nics", seconds=900)
+def nic_errors(lab):
+    run_errors(lab, NicStory(lab.name("")))
 
 
 @test("crash-failpoint-errors-roll-back-layers", seconds=900)
