@@ -39,8 +39,8 @@ std::string leads_to(const Json& nic) {
   return !bridge.empty() ? "bridge/" + bridge : !netns.empty() ? "netns/" + netns : "nothing";
 }
 
-std::string rate_text(const Json& nic, const char* key) {
-  const Json& rate = at(nic, std::string("/rate/") + key);
+std::string rate_text(const Json& nic, const char* pointer) {
+  const Json& rate = at(nic, pointer);
   if (!rate.is_number()) return {};
   const auto bits = rate.get<std::uint64_t>();
   for (const auto& [unit, letter] : {std::pair{1'000'000'000ULL, "G"}, {1'000'000ULL, "M"}, {1'000ULL, "k"}})
@@ -55,8 +55,8 @@ const std::vector<Column>& columns() {
       {"ADDRESSES", [](const Json& n) { return Cell(text(n, "/addresses")); }, 14, 9},
       {"MAC", [](const Json& n) { return Cell(text(n, "/mac")); }, 0, 6},
       {"MTU", [](const Json& n) { return Cell(text(n, "/mtu")); }, 0, 2, true},
-      {"EGRESS", [](const Json& n) { return Cell(rate_text(n, "egress")); }, 0, 5, true},
-      {"INGRESS", [](const Json& n) { return Cell(rate_text(n, "ingress")); }, 0, 5, true},
+      {"EGRESS", [](const Json& n) { return Cell(rate_text(n, "/rate/egress")); }, 0, 5, true},
+      {"INGRESS", [](const Json& n) { return Cell(rate_text(n, "/rate/ingress")); }, 0, 5, true},
       {"UP", [](const Json& n) { return Cell(text(n, "/up")); }, 0, 7},
       {"HOST END", [](const Json& n) { return Cell(text(n, "/host_name")); }, 0, 1, false, true},
       {"IFINDEX", [](const Json& n) { return Cell(text(n, "/ifindex")); }, 0, 1, true, true}};
@@ -84,7 +84,7 @@ void make_ls(Command& command) {
 void make_add(Command& command) {
   auto change = std::make_shared<NicChange>();
   command.positional("NAME", "name of the container", change->name, Names::containers);
-  command.positional("KEY=VALUE,…", "as --nic of create: bridge=, netns= or none=yes, name=, mac=, address= (or auto), gateway=, mtu=, dhcp=yes, egress=, ingress=, publish=", change->values);
+  command.positional("VALUES", "KEY=VALUE,… as --nic of create: bridge=, netns= or none=yes, name=, mac=, address= (or auto), gateway=, mtu=, dhcp=yes, egress=, ingress=, publish=", change->values);
   command.about("At once where the container runs, and at each of its starts.");
   command.example("sovirtctl container nic add sodebian bridge=brso1,name=eth1,address=auto,egress=10M,ingress=10M");
   command.runs([change](Session& session) {
@@ -97,7 +97,7 @@ void make_set(Command& command) {
   auto change = std::make_shared<NicChange>();
   command.positional("NAME", "name of the container", change->name, Names::containers);
   command.positional("NIC", "name of the interface in it", change->nic);
-  command.positional("KEY=VALUE,…", "what is to change, as with add; address= and publish= replace all of their kind, none removes a rate", change->values);
+  command.positional("VALUES", "KEY=VALUE,… of what is to change, as with add; address= and publish= replace all of their kind, none removes a rate", change->values);
   command.about("While the container runs it is changed in place: the interface stays the same one, unless it moves between the host and a netns.");
   command.example("sovirtctl container nic set sodebian eth0 egress=20M,mtu=1400");
   command.runs([change](Session& session) {

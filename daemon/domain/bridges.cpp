@@ -136,17 +136,14 @@ void Bridges::plan_port(const Resource& wanted, const Entry& container, const Ni
   Json args = nic_args(container.resource, nic, index, spec.mtu, spec.isolation);
   args["pid"] = container.runtime.init.pid;
   const bool attached = port && link && port->master == link->ifindex && port->up;
-  if (!port)
-    plan.add("nic.replug", args, "plug " + nic.name + " of " + container.resource.name + " into " + wanted.name);
-  else if (!attached)
+  // One that is gone is the container's to make again, under its lock: it may be on its way to somewhere else.
+  if (!port) return;
+  if (!attached)
     plan.add("port.attach", args, "make " + host_name + " of " + container.resource.name + " a port of " + wanted.name);
   else if (port->isolated.value_or(false) != spec.isolation)
     plan.add("port.isolate", {{"name", host_name}, {"uid", container.resource.uid}, {"isolated", spec.isolation}},
              (spec.isolation ? "isolate " : "no longer isolate ") + host_name + " of " + container.resource.name);
-  // A client whose interface is another one now would not notice before half of its lease is over. The new link's own
-  // messages lead here again, and then it is started.
-  if (!port) clients_.plan_stop(container.resource, read_container_spec(container.resource.spec), plan);
-  else clients_.plan_nic(container.resource, nic, index, container.runtime.init.pid, plan);
+  clients_.plan_nic(container.resource, nic, index, container.runtime.init.pid, plan);
 }
 
 bool Bridges::publishes(const Resource& bridge) const {
@@ -212,6 +209,7 @@ void Bridges::heard(Notice& notice, const LinkEvent& event, bool lost) const {
   }
   for (const EntryPtr& container : catalog_.all(Kind::container)) {
     if (event.name.compare(1, 12, uid_random(container->resource.uid)) != 0) continue;
+    if (event.gone && container->runtime.alive()) notice.look_at(container->resource.uid);
     for (const std::string& target : container->references) {
       const EntryPtr bridge = catalog_.find_uid(target);
       if (bridge && bridge->resource.kind == Kind::bridge) notice.look_at(target);

@@ -183,7 +183,16 @@ void Containers::collect(const Json& args) {
 ActionTable Containers::actions() {
   const auto nothing = [](const Json&, Scratch&) {};
   ActionTable table = parts_.actions();
-  table.merge(nics_.actions());
+  for (auto& [name, action] : nics_.actions()) {
+    const auto seen_anew = [this](auto change) {
+      return [this, change](const Json& args, Scratch& scratch) {
+        change(args, scratch);
+        const std::lock_guard lock(seen_mutex_);
+        seen_.erase(text(args, "uid"));
+      };
+    };
+    table[name] = {seen_anew(action.apply), seen_anew(action.undo)};
+  }
   table["rootfs.create"] = {
       [this](const Json& args, Scratch&) { kernel_.roots.create(rootfs_layers(args)); },
       [this](const Json& args, Scratch&) { kernel_.roots.remove(text(args, "directory")); }};

@@ -97,6 +97,9 @@ void ContainerNics::plan(const Entry& before, const Resource& wanted, Plan& plan
       put("nic.plug", wanted, new_spec, index, "plug " + nic.name + " of " + wanted.name + " into " + nic.bridge.value_or(nic.netns.value_or("nothing")), false);
     } else {
       const Json from = args_of(before.resource, *old, static_cast<std::size_t>(old - old_spec.nics.begin()));
+      // A DHCP client whose interface is another one would not notice before half of its lease is over. The new link's
+      // own messages lead to where it is started again.
+      if (repair && nic.bridge && nic.dhcp && !kernel_.network.find_link(text(from, "host_name"))) clients_.plan_stop_nic(wanted, nic, index, plan);
       plan_kept({wanted, from, args_of(wanted, nic, index), before.runtime.init.pid, netns.get(), repair}, plan);
     }
     const bool asks_anew = old == old_spec.nics.end() || !old->dhcp || !same_place(*old, nic) || old->bridge != nic.bridge;
@@ -118,8 +121,10 @@ void ContainerNics::plan_kept(const Change& change, Plan& plan) const {
     plan_route(change, change.from, change.to, plan);
     return;
   }
-  // One that is gone from its bridge is the bridge's to repair, by its policy.
-  if (change.repair && !outside && !text(change.to, "bridge").empty()) return;
+  if (const std::string bridge = text(change.to, "bridge"); change.repair && !bridge.empty()) {
+    // By the bridge's policy, and not before the bridge is there: then it is looked at again.
+    if (!kernel_.network.find_link(bridge) || read_bridge_spec(catalog_.need(Kind::bridge, bridge)->resource.spec).policy != Policy::repair) return;
+  }
   Json args = change.to;
   args["pid"] = change.init;
   plan.add("nic.replug", std::move(args), "plug " + change.who() + " again");

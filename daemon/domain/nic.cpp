@@ -39,7 +39,7 @@ std::size_t nic_slot(const Resource& container, const std::string& nic, std::siz
 
 void keep_nic_slots(Resource& wanted, const Resource* before) {
   std::map<std::string, std::size_t> old, slots;
-  if (before)
+  if (before && before->spec.is_object())   // what a copy begins with has facts alone
     for (const Json& nic : before->spec.at("nics")) {
       const auto name = nic.at("name").get<std::string>();
       old.emplace(name, nic_slot(*before, name, old.size()));

@@ -69,7 +69,7 @@ Cidr NicAddresses::choose(const NicSpec& nic, const std::string& at, std::set<st
 
 void NicAddresses::decide(Resource& wanted, const Resource* before) const {
   const ContainerSpec spec = read_container_spec(wanted.spec);
-  const ContainerSpec old = before ? read_container_spec(before->spec) : ContainerSpec{};
+  const ContainerSpec old = before && before->spec.is_object() ? read_container_spec(before->spec) : ContainerSpec{};
   Json decided = Json::object();
   std::set<std::string> taken;
   for (const NicSpec& nic : spec.nics)

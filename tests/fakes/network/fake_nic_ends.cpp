@@ -1,4 +1,6 @@
 // The two ends of a NIC as LinkEnds sees them.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -6,7 +8,10 @@
 
 namespace sovirt::fakes {
 
+// A namespace of another fake's has none.
 FakeLinks::Link* FakeNetworkKernel::end_link(const LinkEnd& end) {
+  struct stat about{};
+  if (end.netns >= 0 && (::fstat(end.netns, &about) != 0 || !spaces_.contains(about.st_ino))) return nullptr;
   for (auto& [index, link] : space(end.netns < 0 ? 0 : id_of(end.netns)).links.all())
     if (!link.end.empty() && link.end == end.mark) return &link;
   return nullptr;

@@ -23,7 +23,7 @@ TEST(ContainerSpec, writes_every_field_and_reads_it_back) {
   EXPECT_EQ(write_container_spec(read_container_spec(least)), least);
   const auto full = Json::parse(R"({"image":"debian","hostname":"So.debian","isolation":"container","command":["/bin/sh","-c",""],"env":{"A":"","B":"=x"},"cwd":"/root","user":"1000:100",
     "nics":[{"name":"eth0","bridge":"brso1","netns":null,"none":false,"peer":null,"rate":{"egress":null,"ingress":null},"mac":"4a:49:43:49:79:bf","addresses":["172.16.2.10/24","2001:db8::2/64"],"gateway":"172.16.2.1","mtu":1400,"dhcp":false,"publish":[{"host_port":8080,"port":80,"protocol":"tcp"}]},
-            {"name":"eth1","bridge":"brso1","mac":null,"addresses":[],"gateway":null,"mtu":0,"dhcp":true,"publish":[]}],
+            {"name":"eth1","bridge":"brso1","netns":null,"none":false,"peer":null,"rate":{"egress":null,"ingress":null},"mac":null,"addresses":[],"gateway":null,"mtu":0,"dhcp":true,"publish":[]}],
     "limits":{"cpu":{"weight":70,"shares":null,"max":{"quota":50000000,"period":100000000}},"cpuset":{"cpus":"0-1","mems":null},"memory":{"max":536870912,"high":null,"swap_max":0,"on_excess":"kill"},"pids":{"max":100},
               "io":{"weight":null,"limits":[{"device":"/dev/vda","read_bytes":1048576,"write_bytes":null,"read_operations":null,"write_operations":null}]},
               "pressure":[{"resource":"memory","level":"full","stall":150000000,"window":2000000000}]},

@@ -121,7 +121,7 @@ TEST_F(Containers, AnInitThatIgnoresTheSignalIsKilled) {
 TEST_F(Containers, ARunningOneChangesOnlyWhatItCan) {
   host.put(Kind::container, "web", container_spec());
   host.state("web", Desired::running);
-  EXPECT_EQ(code_of([&] { host.service().patch(Kind::container, "web", {{"nics", Json::array()}}, {}); }), Code::conflict);
+  EXPECT_EQ(code_of([&] { host.service().patch(Kind::container, "web", {{"isolation", "chroot"}, {"nics", Json::array()}}, {}); }), Code::conflict);
   host.service().patch(Kind::container, "web", {{"autostart", "always"}}, {});
   host.service().patch(Kind::container, "web", {{"limits", {{"memory", {{"max", 1 << 20}}}}}}, {});
   const std::string uid = host.container("web").at("uid").get<std::string>();

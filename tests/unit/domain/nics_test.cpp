@@ -5,7 +5,7 @@
 namespace sovirt::tests {
 namespace {
 
-Json nic(const std::string& name, const std::string& address) { return {{"name", name}, {"bridge", "brso1"}, {"addresses", {address}}}; }
+Json nic(const std::string& name, const std::string& address) { return {{"name", name}, {"bridge", "brso1"}, {"addresses", Json::array({address})}}; }
 
 class Nics : public testing::Test {
  protected:
@@ -14,7 +14,7 @@ class Nics : public testing::Test {
     host.image();
     host.put(Kind::bridge, "brso1", bridge_spec());
     host.put(Kind::netns, "ns1", Json::object());
-    set({nic("eth0", "172.16.2.10/24")});
+    set(Json::array({nic("eth0", "172.16.2.10/24")}));
     host.state("web", Desired::running);
   }
   ChangeResult set(const Json& nics, const ChangeContext& context = {}) { return host.put(Kind::container, "web", {{"image", "busy"}, {"nics", nics}}, context); }
@@ -25,7 +25,8 @@ class Nics : public testing::Test {
     return out;
   }
   Json status_of(const std::string& name) {
-    for (const Json& one : host.container("web").at("status").at("nics"))
+    const Json nics = host.container("web").at("status").at("nics");
+    for (const Json& one : nics)
       if (one.at("name") == name) return one;
     return nullptr;
   }
@@ -34,7 +35,7 @@ class Nics : public testing::Test {
 
 TEST_F(Nics, OneMoreWhileItRuns) {
   const int before = inside().at("eth0").ifindex;
-  set({nic("eth0", "172.16.2.10/24"), nic("eth1", "172.16.2.11/24")});
+  set(Json::array({nic("eth0", "172.16.2.10/24"), nic("eth1", "172.16.2.11/24")}));
   EXPECT_EQ(inside().at("eth0").ifindex, before);
   EXPECT_EQ(inside().at("eth1").addresses, std::vector<Cidr>{*Cidr::parse("172.16.2.11/24")});
 }
@@ -44,7 +45,7 @@ TEST_F(Nics, ChangeIsMadeInPlaceAndKeepsWhatIsTheContainers) {
   Json wanted = nic("eth0", "172.16.2.20/24");
   wanted["mtu"] = 1400;
   wanted["mac"] = "4a:49:43:00:00:07";
-  set({wanted});
+  set(Json::array({wanted}));
   const LinkState now = inside().at("eth0");
   EXPECT_EQ(now.ifindex, before);
   EXPECT_EQ(now.mtu, 1400U);
@@ -53,12 +54,12 @@ TEST_F(Nics, ChangeIsMadeInPlaceAndKeepsWhatIsTheContainers) {
 }
 
 TEST_F(Nics, TheOnesBehindKeepTheirEndsWhenOneGoes) {
-  set({nic("eth0", "172.16.2.10/24"), nic("eth1", "172.16.2.11/24")});
+  set(Json::array({nic("eth0", "172.16.2.10/24"), nic("eth1", "172.16.2.11/24")}));
   const Json second = status_of("eth1");
-  set({nic("eth1", "172.16.2.11/24")});
+  set(Json::array({nic("eth1", "172.16.2.11/24")}));
   EXPECT_EQ(status_of("eth1").at("host_name"), second.at("host_name"));
   EXPECT_EQ(inside().count("eth0"), 0U);
-  set({nic("eth1", "172.16.2.11/24"), nic("eth2", "172.16.2.12/24")});
+  set(Json::array({nic("eth1", "172.16.2.11/24"), nic("eth2", "172.16.2.12/24")}));
   EXPECT_NE(status_of("eth2").at("host_name"), second.at("host_name"));
 }
 
@@ -66,7 +67,7 @@ TEST_F(Nics, ChangeThatFailsIsUndoneWhole) {
   const std::string before = host.kernel();
   Json other = nic("eth0", "172.16.2.20/24");
   host.namespaces.fail_change(1, Error{Code::disk_full, "made up"});
-  EXPECT_EQ(code_of([&] { set({other, nic("eth1", "172.16.2.11/24"), {{"name", "eth2"}, {"netns", "ns1"}}}); }), Code::disk_full);
+  EXPECT_EQ(code_of([&] { set(Json::array({other, nic("eth1", "172.16.2.11/24"), Json{{"name", "eth2"}, {"netns", "ns1"}}})); }), Code::disk_full);
   EXPECT_EQ(host.kernel(), before);
   EXPECT_EQ(inside().at("eth0").addresses, std::vector<Cidr>{*Cidr::parse("172.16.2.10/24")});
   EXPECT_EQ(inside().count("eth1"), 0U);
@@ -75,7 +76,7 @@ TEST_F(Nics, ChangeThatFailsIsUndoneWhole) {
 TEST_F(Nics, RatesAreThoseOfBothEnds) {
   Json wanted = nic("eth0", "172.16.2.10/24");
   wanted["rate"] = {{"egress", 10'000'000}, {"ingress", 20'000'000}};
-  set({wanted});
+  set(Json::array({wanted}));
   EXPECT_EQ(status_of("eth0").at("rate"), (Json{{"egress", 10'000'000}, {"ingress", 20'000'000}}));
   host.state("web", Desired::stopped);
   host.state("web", Desired::running);
@@ -84,15 +85,15 @@ TEST_F(Nics, RatesAreThoseOfBothEnds) {
 
 TEST_F(Nics, IntoANetnsHoldsIt) {
   host.state("web", Desired::stopped);
-  set({{{"name", "eth0"}, {"netns", "ns1"}, {"peer", {{"name", "c0"}}}}});
+  set(Json::array({Json{{"name", "eth0"}, {"netns", "ns1"}, {"peer", Json{{"name", "c0"}}}}}));
   EXPECT_EQ(conflicts_of([&] { host.service().remove(Kind::netns, "ns1", {}); }), std::vector<std::string>{"container/web"});
 }
 
 TEST_F(Nics, AutoIsFreeAndKept) {
-  host.put(Kind::container, "one", {{"image", "busy"}, {"nics", {{{"bridge", "brso1"}, {"addresses", {"auto"}}}}}});
+  host.put(Kind::container, "one", {{"image", "busy"}, {"nics", Json::array({Json{{"bridge", "brso1"}, {"addresses", Json::array({"auto"})}}})}});
   const Json first = host.container("one").at("status").at("nics").at(0).at("chosen");
   EXPECT_EQ(first, "172.16.2.2/24");
-  host.put(Kind::container, "two", {{"image", "busy"}, {"nics", {{{"bridge", "brso1"}, {"addresses", {"auto"}}}}}});
+  host.put(Kind::container, "two", {{"image", "busy"}, {"nics", Json::array({Json{{"bridge", "brso1"}, {"addresses", Json::array({"auto"})}}})}});
   EXPECT_EQ(host.container("two").at("status").at("nics").at(0).at("chosen"), "172.16.2.3/24");
   host.stop();
   host.start();
