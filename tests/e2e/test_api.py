@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from harness import kernel
 from harness.runner import test
 from harness import sessions
-from test_crash import events
 
 
 @test("api-resource-has-its-fields")
@@ -127,15 +126,15 @@ def durable_events(lab):
     daemon.bridge(name, "172.31.30.1/24")
     daemon.container("c1", start=True)
     daemon.set_state("c1", "stopped")
-    seen = events(daemon, seq)
+    seen = daemon.api.events(since=seq)
     assert [(event["name"], event["type"]) for event in seen] == [
         (name, "created"), ("c1", "created"), ("c1", "started"), ("c1", "stopped")], seen
     ids = [event["id"] for event in seen]
     assert ids == sorted(set(ids)), ids
     daemon.restart()
-    again = [event for event in events(daemon, seq) if event["id"] in ids]
+    again = [event for event in daemon.api.events(since=seq) if event["id"] in ids]
     assert again == seen, "events are lost by a restart"
-    assert [event["type"] for event in events(daemon, ids[1])][:2] == ["started", "stopped"]
+    assert [event["type"] for event in daemon.api.events(since=ids[1])][:2] == ["started", "stopped"]
 
 
 @test("api-history-and-revert")
@@ -244,7 +243,7 @@ def events_socket(lab):
     while not seen or seen[-1]["type"] not in ("stopped", "exited"):
         seen.append(json.loads(line.recv()))
     assert [one["type"] for one in seen][:2] == ["created", "started"] and {one["name"] for one in seen} == {"box"}, seen
-    assert seen == [one for one in events(daemon, seq) if one["kind"] == "container"][:len(seen)], seen
+    assert seen == [one for one in daemon.api.events(since=seq) if one["kind"] == "container"][:len(seen)], seen
     line.close()
     for query, status in (("nosuch=1", 400), ("since=x", 400)):
         try:

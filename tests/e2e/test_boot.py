@@ -5,7 +5,6 @@ import subprocess
 from harness import images, kernel
 from harness.daemon import BIN
 from harness.runner import test
-from test_crash import events
 
 
 def report_of(daemon):
@@ -114,7 +113,7 @@ def orderly(lab):
     seq = daemon.api.get("/v1/containers").json["seq"]
     daemon.ctl("host", "stop-containers")
     assert {item["status"]["state"] for item in daemon.items("containers") if item["name"] != "off"} == {"stopped"}
-    stopped = [event["name"] for event in events(daemon, seq) if event["type"] == "stopped"]
+    stopped = [event["name"] for event in daemon.api.events(since=seq) if event["type"] == "stopped"]
     assert stopped == ["c", "b", "a"], f"reverse order expected: {stopped}"
     daemon.stop()
     daemon.power_cut()

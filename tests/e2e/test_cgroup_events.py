@@ -7,7 +7,6 @@ import time
 from harness import kernel
 from harness.cgroups import a_cpu, attach, cleared, directory, fifo, get, make, no_swap, Processes
 from harness.runner import Skip, test
-from test_crash import events
 
 EAT = "import os,time\nblocks=[]\nfor _ in range({0}): blocks.append(bytearray(os.urandom(1<<20)))\nprint('kept',flush=True)\ntime.sleep(60)"
 
@@ -28,7 +27,7 @@ def condition(document, kind):
 
 def event(daemon, since, kind, name):
     """The first event of this type since then."""
-    return kernel.wait_until(lambda: next((one for one in events(daemon, since) if one["type"] == kind and one["name"] == name), None), f"a {kind} of {name}")
+    return kernel.wait_until(lambda: next((one for one in daemon.api.events(since=since) if one["type"] == kind and one["name"] == name), None), f"a {kind} of {name}")
 
 
 def last_event(daemon):
@@ -93,13 +92,13 @@ def repaired(lab):
             time.sleep(0.3)   # the daemon's own look after what it wrote itself is over
             file.write_text(value)
             kernel.wait_until(lambda: file.read_text() == held, f"{file} is as asked again", 2)
-            told = [one["type"] for one in events(daemon, since) if one["name"] == "held"]
+            told = [one["type"] for one in daemon.api.events(since=since) if one["name"] == "held"]
             assert told == ["drifted", "repaired"], told
         assert (pids.read_text().strip(), cpu.read_text()) == ("50", before)
         since = last_event(daemon)
         os.rmdir(pids.parent)
         kernel.wait_until(lambda: pids.exists() and pids.read_text().strip() == "50", "the group is made again", 2)
-        assert "repaired" in [one["type"] for one in events(daemon, since) if one["name"] == "held"]
+        assert "repaired" in [one["type"] for one in daemon.api.events(since=since) if one["name"] == "held"]
         pids.write_text("60")   # the directory that was made anew is watched, too
         kernel.wait_until(lambda: pids.read_text().strip() == "50", "the new file is as asked", 2)
     finally:
@@ -115,7 +114,7 @@ def observed(lab):
         file.write_text("77")
         kernel.wait_until(lambda: condition(get(daemon, "seen"), "Drifted"), "it is told", 2)
         assert get(daemon, "seen")["status"]["state"] == "drifted" and file.read_text().strip() == "77"
-        told = [one["type"] for one in events(daemon, since) if one["name"] == "seen"]
+        told = [one["type"] for one in daemon.api.events(since=since) if one["name"] == "seen"]
         assert told == ["drifted"], told
         file.write_text("50")
         kernel.wait_until(lambda: condition(get(daemon, "seen"), "Drifted") is None, "it is as asked", 2)
@@ -138,7 +137,7 @@ def container_drift(lab):
     time.sleep(0.3)   # the watch begins a moment after the start
     file.write_text("41")
     kernel.wait_until(lambda: file.read_text().strip() == "40", "it is as asked again", 2)
-    assert [one["type"] for one in events(daemon, since) if one["name"] == "c1"] == ["drifted", "repaired"]
+    assert [one["type"] for one in daemon.api.events(since=since) if one["name"] == "c1"] == ["drifted", "repaired"]
 
 
 @test("cgroup-pressure-is-told")

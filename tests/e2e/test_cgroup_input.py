@@ -1,7 +1,7 @@
 """What cannot be asked of control groups: wrong values, names and pids, and what this host lacks."""
 import os
 
-from harness.cgroups import cleared, get, make
+from harness.cgroups import cleared, make
 from harness.runner import Skip, test
 
 

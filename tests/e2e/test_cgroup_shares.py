@@ -5,7 +5,7 @@ import signal
 import time
 
 from harness import kernel
-from harness.cgroups import a_cpu, attach, cleared, directory, get, make, measure, Processes
+from harness.cgroups import a_cpu, attach, cleared, directory, make, measure, Processes
 from harness.runner import test
 
 

@@ -2,7 +2,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -10,7 +9,7 @@ import time
 from harness import kernel, sessions
 from harness.daemon import BIN
 from harness.runner import test
-from harness.sessions import EXIT, RESIZE, SIGNAL, STDERR, STDIN, STDOUT, collect, connect, ctl_seat, receive, send, websocket
+from harness.sessions import RESIZE, SIGNAL, STDERR, STDIN, STDOUT, collect, connect, ctl_seat, receive, send, websocket
 from test_debian import debian
 
 SHELL = ["/bin/sh", "-i"]

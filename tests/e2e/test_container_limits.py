@@ -3,9 +3,8 @@ import os
 import pathlib
 
 from harness import kernel
-from harness.cgroups import a_cpu, cleared, get, make
+from harness.cgroups import a_cpu, cleared, make
 from harness.runner import Skip, test
-from test_crash import events
 
 
 @test("L22-L25-limits-of-a-running-container")
@@ -101,7 +100,7 @@ def delegation(lab):
     groups, since = top(), daemon.api.get("/v1/cgroups?limit=1").json["seq"]
     daemon.execute("c1", "/bin/sh", "-c", ATTACK, timeout=50)
     assert effective_limits(daemon, "c1") == before
-    told = [event["type"] for event in events(daemon, since) if event["name"] == "c1"]
+    told = [event["type"] for event in daemon.api.events(since=since) if event["name"] == "c1"]
     assert "drifted" not in told and "repaired" not in told, f"it was raised for a moment: {told}"
     for after in top():
         assert any(after.startswith(group) for group in groups) or "/c1." in after, (after, groups)

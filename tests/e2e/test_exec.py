@@ -6,9 +6,9 @@ import threading
 import time
 from urllib.parse import urlencode
 
-from harness import kernel, sessions
+from harness import kernel
 from harness.runner import test
-from harness.sessions import EXIT, RESIZE, SIGNAL, STDERR, STDIN, STDOUT, collect, open_exec, receive, send, websocket
+from harness.sessions import EXIT, RESIZE, SIGNAL, STDIN, STDOUT, collect, open_exec, receive, send, websocket
 
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "c292aXJ0Y3RsLXNvdmlydA=="}

@@ -1,13 +1,11 @@
 """Links in full: containers, rates, changes in place, bad input, and a topology that is damaged again and again."""
 import random
-import socket
 import subprocess
-import threading
 import time
 
 from harness import kernel, netns
 from harness.runner import test
-from test_netns import join, make, pair, status, whole_or_not
+from test_netns import join, make, pair, status
 
 
 @test("L11-link-into-a-container-survives-100-restarts", seconds=300)

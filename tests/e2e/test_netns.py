@@ -1,7 +1,5 @@
 """Network namespaces and links, as `ip netns` and the kernel show them."""
-import json
 import os
-import random
 import signal
 import subprocess
 import time
@@ -222,14 +220,8 @@ def drift(lab):
         time.sleep(0.15)   # what the repair before has caused is over
         damage()
         kernel.wait_until(lambda: whole_or_not(server, client), f"repair of: {what}; {daemon.log_tail(5)}", 5)
-        events = kernel.wait_until(lambda: [one for one in read_events(daemon, before) if one["type"] == "repaired"], f"an event about: {what}", 3)
+        events = kernel.wait_until(lambda: [one for one in daemon.api.events(since=before, silence=0.4) if one["type"] == "repaired"], f"an event about: {what}", 3)
         assert {one["kind"] for one in events} <= {"link", "netns"}, events
-
-
-def read_events(daemon, since):
-    result = subprocess.run(["curl", "-sN", "--max-time", "0.4", "--unix-socket", str(daemon.run_dir / "sovirt.sock"),
-                             f"http://localhost/v1/events?since={since}"], capture_output=True, text=True, check=False, timeout=30)
-    return [json.loads(line[5:]) for line in result.stdout.splitlines() if line.startswith("data:")]
 
 
 @test("observed-link-drift-is-a-condition")

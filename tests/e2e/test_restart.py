@@ -1,5 +1,4 @@
 """What happens when a container ends by itself, and what it may do to the host."""
-import json
 import os
 import pathlib
 import signal
@@ -9,19 +8,14 @@ from harness import kernel
 from harness.runner import test
 
 
-def events(daemon, name):
-    stream = daemon.api.raw(f"GET /v1/events?since=0&name={name} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), timeout=1)[1].decode()
-    return [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
-
-
 @test("restart-policy-brings-it-back-with-growing-delays", seconds=90)
 def policy(lab):
     daemon = lab.daemon
     daemon.container("failing", command=["/bin/sh", "-c", "exit 3"], restart={"policy": "on-failure", "max_retries": 3})
     daemon.set_state("failing", "running")
-    kernel.wait_until(lambda: sum(event["type"] == "exited" for event in events(daemon, "failing")) == 4, "it has failed four times", 30)
+    kernel.wait_until(lambda: sum(event["type"] == "exited" for event in daemon.api.events(name="failing")) == 4, "it has failed four times", 30)
     time.sleep(1.5)
-    seen = [event for event in events(daemon, "failing") if event["type"] in ("started", "exited")]
+    seen = [event for event in daemon.api.events(name="failing") if event["type"] in ("started", "exited")]
     assert [event["type"] for event in seen] == ["started", "exited"] * 4, seen
     assert [event["data"].get("starts_again_in_ms") for event in seen if event["type"] == "exited"] == [100, 200, 400, None], seen
     assert seen[-1]["data"]["restarts_exhausted"] == 3 and daemon.state_of("failing") == "stopped"
@@ -55,7 +49,7 @@ def reboot(lab):
     time.sleep(0.3)
     daemon.api.post("/v1/containers/booting/actions/kill", {"signal": "HUP"})
     kernel.wait_until(lambda: daemon.state_of("booting") == "running" and daemon.get_container("booting")["status"]["pid"] != pid, "it has booted again", 15)
-    started = [event["data"] for event in events(daemon, "booting") if event["type"] == "started"]
+    started = [event["data"] for event in daemon.api.events(name="booting") if event["type"] == "started"]
     assert started[-1] == {"reason": "reboot"}, started
     time.sleep(0.3)
     daemon.api.post("/v1/containers/booting/actions/kill", {"signal": "TERM"})

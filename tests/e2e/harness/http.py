@@ -3,6 +3,7 @@ import http.client
 import json
 import socket
 import time
+import urllib.parse
 
 
 class Response:
@@ -83,6 +84,22 @@ class Api:
                     break
         status = answer.split(b" ", 2)[1] if answer.startswith(b"HTTP/1.1 ") else b"0"
         return int(status), answer
+
+    def events(self, silence=1.0, **query):
+        """Events as documents (`since` and the filters as asked), read from the stream until it says nothing for `silence` seconds."""
+        connection = UnixConnection(self.socket_path, silence)
+        found = []
+        try:
+            connection.request("GET", "/v1/events?" + urllib.parse.urlencode({"since": 0, **query}))
+            answer = connection.getresponse()
+            while line := answer.fp.readline():
+                if line.startswith(b"data:"):
+                    found.append(json.loads(line[5:]))
+        except (OSError, http.client.HTTPException):
+            pass   # the silence
+        finally:
+            connection.close()
+        return found
 
     def wait_operation(self, response, timeout=60):
         """The end of the operation a 202 answered, or the resource a synchronous answer held."""
