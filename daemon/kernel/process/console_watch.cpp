@@ -11,8 +11,8 @@
 #include <cstring>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/pipe.hpp"
 #include "daemon/kernel/process/monitor_client.hpp"
-#include "daemon/kernel/process/streams.hpp"
 
 namespace sovirt::process {
 namespace {

@@ -7,9 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/pipe.hpp"
 #include "daemon/kernel/process/console_watch.hpp"
+#include "daemon/kernel/process/memory_file.hpp"
 #include "daemon/kernel/process/monitor_client.hpp"
-#include "daemon/kernel/process/streams.hpp"
 #include "daemon/launcher/process_file.hpp"
 
 namespace sovirt::process {

@@ -114,6 +114,16 @@ TEST_P(ExecTest, kills_all_that_it_started_when_its_time_is_over) {
   EXPECT_TRUE(alive(launched_.init.pid));
 }
 
+// The time of one whose output is always there to be read is over as well. Were it not, this one ends by itself.
+TEST_P(ExecTest, kills_what_writes_without_end) {
+  ExecRequest request = sh("(sleep 20; kill $$) & exec yes");
+  request.timeout = 500ms;
+  const ExecResult result = run(request);
+  EXPECT_TRUE(result.timed_out);
+  EXPECT_TRUE(result.truncated);
+  EXPECT_EQ(result.exit.signal, SIGKILL);
+}
+
 TEST_P(ExecTest, cuts_output_at_the_limit_and_goes_on) {
   const ExecResult result = launcher().exec("a", sh("yes 2> /dev/null | head -c 1000000; echo done >&2; exit 4"), 1000);
   EXPECT_TRUE(result.truncated);

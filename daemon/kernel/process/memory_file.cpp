@@ -1,21 +1,10 @@
-#include "daemon/kernel/process/streams.hpp"
+#include "daemon/kernel/process/memory_file.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "daemon/base/error.hpp"
 
 namespace sovirt::process {
-
-Pipe make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) throw errno_error("pipe2");
-  return {unique_fd{ends[0]}, unique_fd{ends[1]}};
-}
-
-void set_nonblocking(const unique_fd& fd) {
-  if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) < 0) throw errno_error("fcntl(O_NONBLOCK)");
-}
 
 unique_fd memory_file(const std::string& text) {
   unique_fd file{::memfd_create("process.json", MFD_CLOEXEC)};
