@@ -122,10 +122,15 @@ int stop_containers(Session& session) {
 int start_containers(Session& session) {
   const auto answer = session.change("POST", "/v1/host/actions/start-containers", nullptr, "starting the containers that are to run");
   if (!answer) return 0;
-  const auto rows = rows_of(at(answer->body, "/items"));
-  const auto failed = std::count_if(rows.begin(), rows.end(), [](const Json& r) { return text(r, "/result") == "failed"; });
+  bool failed = false;
+  for (const Json& row : rows_of(at(answer->body, "/items"))) {
+    // The report tells of bridges and all else too, which are not what was asked for.
+    if (text(row, "/kind") != "container" || text(row, "/result") != "failed") continue;
+    failed = true;
+    session.note(ref_of(row) + ": " + text(row, "/reason"));
+  }
   session.note("See the report: sovirtctl restore show");
-  return failed == 0 ? 0 : static_cast<int>(Exit::failed);
+  return failed ? static_cast<int>(Exit::failed) : 0;
 }
 
 }  // namespace

@@ -99,9 +99,26 @@ def waits(lab):
     assert report[("container", "waiting")]["result"] == "waiting", report
     assert f"bridge/{bridge}" in report[("container", "waiting")]["waited_for"], report
     assert daemon.net.link(bridge)["address"], "the foreign one was touched"
+    # Of no concern to the unit that starts containers: it would stop none of them at a shutdown if this failed.
+    daemon.ctl("host", "start-containers")
     daemon.net.run("ip", "link", "del", bridge)
     kernel.wait_until(lambda: daemon.net.addresses(bridge) == {"172.31.23.1/24"}, "the bridge is made once the name is free", 15)
     kernel.wait_until(lambda: daemon.state_of("waiting") == "running", "the container follows its bridge", 15)
+
+
+@test("boot-start-containers-names-what-failed")
+def start_failed(lab):
+    daemon = lab.new_daemon()
+    source = lab.home / "gone"
+    source.mkdir()
+    daemon.container("bound", autostart="always", mounts=[{"source": str(source), "target": "/mnt"}], start=True)
+    daemon.container("free", autostart="always", start=True)
+    daemon.power_cut()
+    source.rmdir()
+    daemon.start()
+    answer = daemon.ctl("host", "start-containers", check=False)
+    assert answer.returncode == 1 and "container/bound" in answer.stderr and str(source) in answer.stderr, answer
+    assert "container/free" not in answer.stderr and daemon.state_of("free") == "running", answer
 
 
 @test("boot-orderly-stop-is-remembered")
