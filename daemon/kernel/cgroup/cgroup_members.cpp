@@ -83,8 +83,8 @@ class KernelCgroupMembers final : public CgroupMembers {
   std::string cpus_of(const std::vector<std::string>& paths) const;
   std::set<pid_t> inside(std::string_view group) const;
   bool is_inside(std::string_view group, pid_t pid) const;
-  bool take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const;
-  void follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline&) const;
+  bool take_outsiders(std::string_view group, Family& family, const std::set<pid_t>& living, const std::vector<unique_fd>& files) const;
+  bool follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline&) const;
   std::vector<pid_t> attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files);
 
   std::shared_ptr<CgroupRoots> roots_;
@@ -202,11 +202,14 @@ bool KernelCgroupMembers::is_inside(std::string_view group, pid_t pid) const {
 }
 
 // false: there were none. One that has ended since it was seen may have left a child outside.
-bool KernelCgroupMembers::take_outsiders(std::string_view group, const std::set<pid_t>& family, const std::vector<unique_fd>& files) const {
+bool KernelCgroupMembers::take_outsiders(std::string_view group, Family& family, const std::set<pid_t>& living, const std::vector<unique_fd>& files) const {
   const std::set<pid_t> in = inside(group);
   bool any = false;
-  for (const pid_t pid : family) {
-    if (in.contains(pid)) continue;
+  for (const pid_t pid : living) {
+    if (in.contains(pid)) {
+      family.settle(pid);
+      continue;
+    }
     any = true;
     try {
       move(files, pid, std::string{group});
@@ -218,28 +221,40 @@ bool KernelCgroupMembers::take_outsiders(std::string_view group, const std::set<
 }
 
 // Those that fork and end faster than a pass over /proc takes. Each is entered where it can be before it ends: its child
-// is then in those hierarchies from birth, and the next one's turn is at the others.
-void KernelCgroupMembers::follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline& deadline) const {
-  while (!deadline.passed()) {
+// is then in those hierarchies from birth, and the next one's turn is at the others. Whoever ended too soon has told of its
+// child before, so this ends once all are inside or gone. false: nothing was forked outside.
+bool KernelCgroupMembers::follow(std::string_view group, Family& family, const std::vector<unique_fd>& files, const Deadline& deadline) const {
+  for (bool any = false; !deadline.passed(); any = true) {
     const auto born = family.newborn();
-    if (born.empty()) return;
+    if (born.empty()) return any;
     // The youngest first, and none that has ended: a write stops every fork of the host for a moment, in vain as well.
-    for (auto pid = born.rbegin(); pid != born.rend(); ++pid)
-      if (::kill(*pid, 0) == 0 && !is_inside(group, *pid))
+    for (auto pid = born.rbegin(); pid != born.rend(); ++pid) {
+      if (::kill(*pid, 0) != 0) continue;
+      bool in = is_inside(group, *pid);
+      if (!in) {
         for (const unique_fd& file : files) write_pid(file.get(), *pid);
+        in = is_inside(group, *pid);
+      }
+      if (in) family.settle(*pid);
+    }
   }
+  return true;
 }
 
 // Whoever is inside has children inside. So the outsiders among the descendants only become fewer, but for those that
-// fork before their turn comes: we look again until nobody was found outside twice.
+// fork before their turn comes: we look again until nobody was found outside twice, nor was born outside meanwhile. A
+// pass alone proves little: of a chain whose links end sooner than the pass it shows none.
 std::vector<pid_t> KernelCgroupMembers::attach_all(std::string_view group, Family& family, const std::vector<unique_fd>& files) {
   const Deadline deadline{20s};
   std::set<pid_t> seen;
+  follow(group, family, files, deadline);
   for (int quiet = 0; quiet < 2;) {
-    follow(group, family, files, deadline);
     const std::set<pid_t> living = family.look();
     seen.insert(living.begin(), living.end());
-    quiet = take_outsiders(group, living, files) || !family.complete() ? 0 : quiet + 1;
+    const bool complete = family.complete();
+    const bool outside = take_outsiders(group, family, living, files);
+    const bool born = follow(group, family, files, deadline);
+    quiet = outside || born || !complete ? 0 : quiet + 1;
     if (deadline.passed()) throw Error{Code::busy, "the processes of this family fork faster than they can be moved"}.with_hint("freeze or stop them first");
   }
   return {seen.begin(), seen.end()};

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include <charconv>
-#include <iterator>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -39,10 +38,20 @@ std::map<pid_t, ProcessFacts> all_processes() {
   const std::unique_ptr<DIR, int (*)(DIR*)> proc{::opendir("/proc"), &::closedir};
   if (!proc) throw errno_error("opendir", "/proc");
   std::map<pid_t, ProcessFacts> all;
-  while (const dirent* entry = ::readdir(proc.get())) {
-    const pid_t pid = number<pid_t>(entry->d_name);
-    auto facts = pid > 0 ? process_facts(pid) : std::nullopt;
-    if (facts && !facts->kernel_thread) all.emplace(pid, std::move(*facts));
+  std::set<pid_t> listed;
+  // The names come in advance, a thousand at a time: by the time the last is looked at, the first may have forked and
+  // ended. So we list again, for the few that are new by then, until there are none.
+  bool more = true;
+  for (int most = 20; more && most > 0; --most) {
+    more = false;
+    ::rewinddir(proc.get());
+    while (const dirent* entry = ::readdir(proc.get())) {
+      const pid_t pid = number<pid_t>(entry->d_name);
+      if (pid <= 0 || !listed.insert(pid).second) continue;
+      more = true;
+      auto facts = process_facts(pid);
+      if (facts && !facts->kernel_thread) all.emplace(pid, std::move(*facts));
+    }
   }
   return all;
 }
@@ -64,11 +73,21 @@ std::optional<ProcessFacts> process_facts(pid_t pid) {
 Family::Family(pid_t top) : forks_(ForkEvents::subscribe()), members_{{top, 0}}, reapers_{1} {
   const Table table = all_processes();
   for (const auto& [pid, facts] : table) first_[pid] = facts.start_ticks;
+  adopt(table);
   auto at = table.find(top);
   if (at != table.end()) at = table.find(at->second.parent);
   for (int most = 1000; at != table.end() && most > 0; --most) {
     at = table.find(at->second.parent);
     if (at != table.end()) reapers_.insert(at->first);
+  }
+}
+
+// Known before any fork is heard: what a stranger forks is forgotten, and its child is nobody's once it has ended.
+void Family::adopt(const Table& table) {
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& [pid, facts] : table)
+      if (members_.contains(facts.parent)) more = members_.emplace(pid, facts.start_ticks).second || more;
   }
 }
 
@@ -84,7 +103,12 @@ void Family::forget_reused(const Table& table) {
     const auto now = table.find(member->first);
     const bool there = now != table.end();
     if (there && member->second == 0) member->second = now->second.start_ticks;
-    member = there && member->second != now->second.start_ticks ? members_.erase(member) : std::next(member);
+    if (!there || member->second == now->second.start_ticks) {
+      ++member;
+      continue;
+    }
+    settled_.erase(member->first);
+    member = members_.erase(member);
   }
 }
 
@@ -92,8 +116,18 @@ std::vector<pid_t> Family::hear() {
   std::vector<pid_t> born;
   std::vector<ForkEvents::Fork> forks;
   if (forks_) complete_ = forks_->read(forks) && complete_;
-  for (const auto& [parent, child] : forks)   // in their order: a child's forks come after its own birth
-    if (members_.contains(parent) && members_.insert_or_assign(child, 0).second) born.push_back(child);
+  for (const auto& [parent, child] : forks) {   // in their order: a child's forks come after its own birth
+    if (!members_.contains(parent)) continue;
+    members_.insert_or_assign(child, 0);
+    if (settled_.contains(parent)) {
+      settled_.insert(child);
+    } else {
+      settled_.erase(child);   // another one of that pid
+      born.push_back(child);
+    }
+  }
+  settled_.merge(settling_);
+  settling_.clear();
   return born;
 }
 

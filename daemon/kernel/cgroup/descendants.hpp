@@ -29,12 +29,15 @@ class Family {
  public:
   explicit Family(pid_t top);
   std::set<pid_t> look();            // those that live, by a pass over /proc
-  std::vector<pid_t> newborn();      // since the last call of either; many have ended by now. Empty without the kernel's word
+  // Since the last call of either, but for the children of the settled; many have ended by now. Empty without the kernel's word.
+  std::vector<pid_t> newborn();
+  void settle(pid_t pid) { settling_.insert(pid); }   // whatever it forks from here on is of no concern, nor what those fork
   bool complete() const noexcept { return complete_; }   // did the last look hear of every fork before it?
 
  private:
   using Table = std::map<pid_t, ProcessFacts>;
   std::vector<pid_t> hear();
+  void adopt(const Table&);
   bool belongs(pid_t pid, const ProcessFacts&) const;
   void forget_reused(const Table&);
 
@@ -42,6 +45,7 @@ class Family {
   std::map<pid_t, std::uint64_t> members_;   // pid -> start_ticks, 0: not seen yet; the dead too, whose children come
   std::map<pid_t, std::uint64_t> first_;     // all of the host at the beginning
   std::set<pid_t> reapers_, sessions_;
+  std::set<pid_t> settled_, settling_;       // settling: once all that was told before is heard
   bool complete_ = true;
 };
 
