@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "daemon/base/default_path.hpp"
 #include "daemon/domain/containers.hpp"
 #include "daemon/domain/device_rules.hpp"
 #include "daemon/domain/group_events.hpp"
@@ -16,7 +17,6 @@ namespace {
 
 std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
-constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::chrono::seconds kill_patience{10};
 constexpr std::chrono::seconds start_moment{2};
 

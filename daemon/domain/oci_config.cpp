@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/base/default_path.hpp"
+
 namespace sovirt {
 namespace {
 
@@ -61,7 +63,7 @@ Json seccomp(const std::vector<std::string>& granted) {
 
 Json env_list(const ContainerSpec& spec, bool is_container) {
   std::map<std::string, std::string> env{
-      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, {"TERM", "linux"}, {"HOME", "/root"}};
+      {"PATH", default_path}, {"TERM", "linux"}, {"HOME", "/root"}};
   if (is_container) env["container"] = "sovirt";   // by which systemd knows where it is
   for (const auto& [name, value] : spec.env) env[name] = value;
   Json list = Json::array();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "daemon/base/default_path.hpp"
 #include "daemon/base/error.hpp"
 #include "daemon/launcher/names.hpp"
 #include "daemon/launcher/seccomp.hpp"
@@ -76,7 +77,7 @@ std::vector<ResourceLimit> read_limits(const Json& array) {
 // As execvp(3) searches, but ahead of the clone, because it allocates.
 std::vector<std::string> candidates_for(const std::string& command, const std::vector<std::string>& env) {
   if (command.find('/') != std::string::npos) return {command};
-  std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::string path = default_path;
   for (const std::string& variable : env)
     if (variable.starts_with("PATH=")) path = variable.substr(5);
   std::vector<std::string> found;

@@ -9,16 +9,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/helper/end_watcher.hpp"
 #include "daemon/kernel/helper/helper_folder.hpp"
 #include "daemon/kernel/helper/run_program.hpp"
-#include "daemon/kernel/helper/spawn.hpp"
 
 namespace sovirt::helper {
 namespace {
@@ -48,20 +46,13 @@ void end(int process) noexcept {
   reap(process);
 }
 
-// A thread that is thrown away, because it cannot come back from there.
 pid_t spawn_in(int netns, const Spawn& what) {
   if (netns < 0) return spawn(what);
   pid_t pid = -1;
-  std::exception_ptr failure;
-  std::thread{[&] {
-    try {
-      if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns");
-      pid = spawn(what);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }}.join();
-  if (failure) std::rethrow_exception(failure);
+  in_own_thread([&] {
+    if (::setns(netns, CLONE_NEWNET) != 0) throw errno_error("setns");
+    pid = spawn(what);
+  });
   return pid;
 }
 
@@ -153,13 +144,10 @@ class HelperProcesses final : public Helpers {
   }
 
   void launch(const HelperSpec& spec, const std::string& program, int netns, const HelperFolder& folder) {
-    Spawn what;
-    what.command.push_back(program);
+    Spawn what{program, {program}, plain_environment(), {}};
     for (const std::string& argument : spec.arguments) what.command.push_back(with_libexec(folder.fill(argument)));
-    const unique_fd null{::open("/dev/null", O_RDONLY | O_CLOEXEC)}, log = folder.open_log();
-    if (!null) throw errno_error("open", "/dev/null");
-    what.input = null.get();
-    what.output = what.error_output = log.get();
+    const unique_fd log = folder.open_log();
+    what.files = {-1, log.get(), log.get()};
     what.own_session = true;
     const pid_t pid = spawn_in(netns, what);
     unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};   // our child: it cannot be another's yet

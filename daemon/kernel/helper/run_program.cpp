@@ -1,6 +1,5 @@
 #include "daemon/kernel/helper/run_program.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,24 +9,14 @@
 #include <cerrno>
 
 #include "daemon/base/error.hpp"
-#include "daemon/base/unique_fd.hpp"
-#include "daemon/kernel/helper/spawn.hpp"
+#include "daemon/base/pipe.hpp"
+#include "daemon/base/spawn.hpp"
 
 namespace sovirt::helper {
 namespace {
 
 constexpr std::size_t most_output = 8 << 20;
 using Clock = std::chrono::steady_clock;
-
-struct Pipe {
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw errno_error("pipe2");
-    reader.reset(ends[0]);
-    writer.reset(ends[1]);
-  }
-  unique_fd reader, writer;
-};
 
 // Ends and reaps the program however the exchange with it went.
 class Child {
@@ -72,7 +61,7 @@ void give(pollfd& to, unique_fd& writer, std::string_view& input) {
 
 void exchange(unique_fd& writer, int output, int error_output, std::string_view input, ProgramResult& result,
               Clock::time_point end, const std::string& program) {
-  ::fcntl(writer.get(), F_SETFL, O_NONBLOCK);
+  set_nonblocking(writer);
   std::array<pollfd, 3> watched{{{writer.get(), POLLOUT, 0}, {output, POLLIN, 0}, {error_output, POLLIN, 0}}};
   while (watched[1].fd >= 0 || watched[2].fd >= 0) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
@@ -88,13 +77,13 @@ void exchange(unique_fd& writer, int output, int error_output, std::string_view 
 
 ProgramResult run_program(const std::vector<std::string>& command, std::string_view input, std::chrono::milliseconds limit) {
   const auto end = Clock::now() + limit;
-  Pipe in, out, err;
-  Child child{spawn({command, in.reader.get(), out.writer.get(), err.writer.get(), false})};
-  in.reader.reset();
-  out.writer.reset();
-  err.writer.reset();
+  Pipe in = make_pipe(), out = make_pipe(), err = make_pipe();
+  Child child{spawn({command.at(0), command, plain_environment(), {in.read.get(), out.write.get(), err.write.get()}})};
+  in.read.reset();
+  out.write.reset();
+  err.write.reset();
   ProgramResult result;
-  exchange(in.writer, out.reader.get(), err.reader.get(), input, result, end, command.at(0));
+  exchange(in.write, out.read.get(), err.read.get(), input, result, end, command.at(0));
   result.status = child.wait();
   return result;
 }

@@ -13,8 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <thread>
 
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/host/kernel_questions.hpp"
 
 namespace sovirt {
@@ -71,9 +71,9 @@ void ask_inside(const std::set<std::string>& loading, Answers& into) {
 
 void ask_network(const std::set<std::string>& loading, Answers& into) {
   // What is made in the thread's own namespace goes with it, and no event of it reaches the host's listeners.
-  std::thread{[&] {
+  in_own_thread([&] {
     if (::unshare(CLONE_NEWNET) == 0) ask_inside(loading, into);
-  }}.join();
+  });
 }
 
 }  // namespace sovirt

@@ -18,6 +18,8 @@
 
 #include "daemon/base/error.hpp"
 #include "daemon/base/namespace_root.hpp"
+#include "daemon/base/pipe.hpp"
+#include "daemon/base/spawn.hpp"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -101,14 +103,6 @@ class Lines {
   std::string pending_;
 };
 
-struct Pipe { unique_fd reader, writer; };
-
-Pipe make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw errno_error("pipe2");
-  return {unique_fd{ends[0]}, unique_fd{ends[1]}};
-}
-
 // The first process of a namespace; the destructor ends it, and with it every process in there.
 class Boxed {
  public:
@@ -147,13 +141,6 @@ class Boxed {
   unique_fd pidfd_;
 };
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
 void throw_if_failed(int report, const std::string& program) {
   Failure failure{};
   ssize_t got = 0;
@@ -188,13 +175,13 @@ int run_boxed(const BoxedCommand& command, const ProgressMeter& meter, const std
   Pipe output = make_pipe(), report = make_pipe();
   const unique_fd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   if (!null) throw errno_error("open", "/dev/null");
-  const Plain plain{argv[0], argv.data(), envp.data(), output.writer.get(), null.get()};
-  Boxed child{plain, report.writer.get()};
-  output.writer.reset();
-  report.writer.reset();
-  throw_if_failed(report.reader.get(), arguments[0]);
+  const Plain plain{argv[0], argv.data(), envp.data(), output.write.get(), null.get()};
+  Boxed child{plain, report.write.get()};
+  output.write.reset();
+  report.write.reset();
+  throw_if_failed(report.read.get(), arguments[0]);
   Lines lines{line};
-  follow(output.reader.get(), child.pidfd(), meter, lines);
+  follow(output.read.get(), child.pidfd(), meter, lines);
   lines.end();
   return child.wait();
 }

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/image/boxed_process.hpp"
 #include "daemon/kernel/image/debootstrap_progress.hpp"
 #include "daemon/kernel/image/host_apt.hpp"
@@ -66,8 +67,9 @@ std::string join(const std::vector<std::string>& words) {
 
 BoxedCommand command_for(const DebootstrapSource& source, const Workspace& work, const ProgressMeter& meter) {
   BoxedCommand command{{tool, std::string("--keyring=") + keyring}, proxy_environment(meter)};
-  for (const char* variable : {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb"})
-    command.environment.emplace_back(variable);
+  const auto plain = plain_environment();
+  command.environment.insert(command.environment.end(), plain.begin(), plain.end());
+  for (const char* variable : {"HOME=/root", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb"}) command.environment.emplace_back(variable);
   if (source.variant != "standard" && !source.variant.empty()) command.arguments.push_back("--variant=" + source.variant);
   if (!source.packages.empty()) command.arguments.push_back("--include=" + join(source.packages));
   command.arguments.push_back(source.suite);

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/image/boxed_process.hpp"
 
 namespace sovirt::image {
@@ -15,7 +16,7 @@ constexpr const char* well_known = "http://deb.debian.org/debian";
 // "" if the tool is not there or fails: a host without apt is no reason not to build.
 std::string output_of(std::vector<std::string> arguments, const ProgressMeter& meter) {
   std::string output;
-  const BoxedCommand command{std::move(arguments), {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}};
+  const BoxedCommand command{std::move(arguments), plain_environment()};
   try {
     const int status = run_boxed(command, meter, [&](std::string_view line) { output.append(line).append("\n"); });
     return status == 0 ? output : std::string{};

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "daemon/base/default_path.hpp"
 #include "daemon/base/error.hpp"
 #include "daemon/base/failpoint.hpp"
 #include "daemon/kernel/mount/init_program.hpp"
@@ -22,7 +23,6 @@
 namespace sovirt {
 namespace {
 
-constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 void make_directory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw errno_error("mkdir", path);

@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -10,17 +9,17 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <thread>
 
+#include "daemon/base/default_path.hpp"
 #include "daemon/base/error.hpp"
 #include "daemon/base/pipe.hpp"
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/exec/exec_pump.hpp"
 #include "daemon/kernel/namespace/look.hpp"
 
 namespace sovirt::netns {
 namespace {
 
-constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::chrono::seconds kill_patience{10};
 
 void check(int result, const char* call, const std::string& of) {
@@ -52,42 +51,6 @@ void enter_for_good(int netns, const std::string& name) {
     const std::string target = "/etc/" + entry.path().filename().string();
     check(::mount(entry.path().c_str(), target.c_str(), "none", MS_BIND, nullptr), "mount", target);
   }
-}
-
-class SpawnSetup {
- public:
-  SpawnSetup() {
-    ::posix_spawn_file_actions_init(&actions_);
-    ::posix_spawnattr_init(&attributes_);
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes_, &none);
-    ::posix_spawnattr_setsigdefault(&attributes_, &all);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-  ~SpawnSetup() {
-    ::posix_spawn_file_actions_destroy(&actions_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
-  void put(const unique_fd& from, int as) { ::posix_spawn_file_actions_adddup2(&actions_, from.get(), as); }
-  void directory(const std::string& path) { ::posix_spawn_file_actions_addchdir_np(&actions_, path.c_str()); }
-  int spawn(pid_t& pid, const std::string& program, char* const* arguments, char* const* environment) const {
-    return ::posix_spawn(&pid, program.c_str(), &actions_, &attributes_, arguments, environment);
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
 }
 
 // As execvp(3) would, by the PATH that the command is given: posix_spawnp goes by the daemon's.
@@ -138,28 +101,20 @@ Error cannot_execute(const ExecRequest& request, int number) {
 // In a session of its own.
 Started start(int netns, const std::string& name, const ExecRequest& request) {
   Pipe input = make_pipe(), output = make_pipe(), error_output = make_pipe();
-  SpawnSetup setup;
-  setup.put(input.read, 0);
-  setup.put(output.write, 1);
-  setup.put(error_output.write, 2);
-  if (!request.cwd.empty()) setup.directory(request.cwd);
-  auto arguments = arguments_of(request), environment = environment_of(request);
-  const auto argv = pointers(arguments), envp = pointers(environment);
-  const std::string program = program_of(arguments.front(), request);
+  const auto arguments = arguments_of(request);
+  const Spawn command{program_of(arguments.front(), request), arguments, environment_of(request),
+                      {input.read.get(), output.write.get(), error_output.write.get()}, request.cwd, true};
   Started started{-1, {std::move(input.write), std::move(output.read), std::move(error_output.read)}};
-  int number = 0;
-  std::exception_ptr failure;
-  // A child is made in the namespaces of the thread that makes it.
-  std::thread{[&] {
-    try {
+  try {
+    // A child is made in the namespaces of the thread that makes it.
+    in_own_thread([&] {
       enter_for_good(netns, name);
-      number = setup.spawn(started.pid, program, argv.data(), envp.data());
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }}.join();
-  if (failure) std::rethrow_exception(failure);
-  if (number != 0) throw cannot_execute(request, number);
+      started.pid = spawn(command);
+    });
+  } catch (const Error& error) {
+    if (error.syscall() != "posix_spawn") throw;
+    throw cannot_execute(request, error.error_number());
+  }
   return started;
 }
 

@@ -1,9 +1,7 @@
 #include "daemon/kernel/process/criu.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,9 +10,8 @@
 #include <sstream>
 
 #include "daemon/base/error.hpp"
-#include "daemon/base/unique_fd.hpp"
-
-extern char** environ;
+#include "daemon/base/pipe.hpp"
+#include "daemon/base/spawn.hpp"
 
 namespace sovirt {
 namespace {
@@ -53,22 +50,16 @@ std::string reasons(const std::string& words) {
 }  // namespace
 
 std::string checkpoint_obstacle() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw errno_error("pipe2");
-  unique_fd reading{ends[0]}, writing{ends[1]};
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDERR_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
-  std::string program = "criu", check = "check";
-  char* arguments[] = {program.data(), check.data(), nullptr};
+  Pipe pipe = make_pipe();
   pid_t pid = -1;
-  const int error = ::posix_spawnp(&pid, "criu", &actions, nullptr, arguments, environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error == ENOENT) return "the program criu is not installed";
-  if (error != 0) throw errno_error(error, "posix_spawnp", "criu");
-  writing.reset();
-  const std::string words = words_of(reading.get());
+  try {
+    pid = spawn({"criu", {"criu", "check"}, plain_environment(), {-1, pipe.write.get(), pipe.write.get()}});
+  } catch (const Error& error) {
+    if (error.error_number() == ENOENT) return "the program criu is not installed";
+    throw;
+  }
+  pipe.write.reset();
+  const std::string words = words_of(pipe.read.get());
   ::kill(pid, SIGKILL);   // nothing where it has ended: it is not reaped yet
   int status = 0;
   ::waitpid(pid, &status, 0);

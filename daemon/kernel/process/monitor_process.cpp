@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "daemon/base/error.hpp"
+#include "daemon/base/spawn.hpp"
 #include "daemon/kernel/process/process_launcher.hpp"
 #include "daemon/launcher/protocol.hpp"
 
@@ -19,36 +19,6 @@ namespace sovirt::process {
 namespace {
 
 constexpr int end_timeout_ms = 12'000;   // it kills a group, which may take ten seconds
-
-class SpawnSetup {
- public:
-  SpawnSetup() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  ~SpawnSetup() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-};
-
-void configure(SpawnSetup& setup, int control) {
-  for (int fd = 0; fd < 3; ++fd) ::posix_spawn_file_actions_addopen(&setup.actions, fd, "/dev/null", O_RDWR, 0);
-  ::posix_spawn_file_actions_adddup2(&setup.actions, control, 3);
-  ::posix_spawn_file_actions_addclosefrom_np(&setup.actions, 4);
-  ::posix_spawn_file_actions_addchdir_np(&setup.actions, "/");
-  sigset_t none, all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  ::posix_spawnattr_setsigmask(&setup.attributes, &none);
-  ::posix_spawnattr_setsigdefault(&setup.attributes, &all);
-  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-}
 
 // Nothing of the daemon's environment, but for the failpoints of tests.
 std::vector<std::string> environment() {
@@ -84,20 +54,7 @@ MonitorProcess::MonitorProcess(const std::string& program, CgroupTree& cgroups, 
 }
 
 void MonitorProcess::spawn(const std::string& program, int other_end) {
-  SpawnSetup setup;
-  // dup2 of a descriptor to itself would leave it close-on-exec, so it is made sure to be another.
-  const unique_fd away{::fcntl(other_end, F_DUPFD_CLOEXEC, 10)};
-  if (!away) throw errno_error("fcntl(F_DUPFD_CLOEXEC)");
-  configure(setup, away.get());
-  std::string name = "sovirt-launch", option = "--control=3";
-  char* arguments[] = {name.data(), option.data(), nullptr};
-  std::vector<std::string> variables = environment();
-  std::vector<char*> env;
-  for (std::string& one : variables) env.push_back(one.data());
-  env.push_back(nullptr);
-  pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, arguments, env.data());
-  if (error != 0) throw errno_error(error, "posix_spawn", program);
+  const pid_t pid = sovirt::spawn({program, {"sovirt-launch", "--control=3"}, environment(), {-1, -1, -1, other_end}, "/", true});
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (pidfd_) return;
   const int reason = errno;
