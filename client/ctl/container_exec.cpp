@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "client/ctl/exec_request.hpp"
 #include "client/ctl/exec_session.hpp"
 #include "client/ctl/json_text.hpp"
 #include "client/ctl/nouns.hpp"
@@ -14,76 +15,27 @@ namespace sovirt::ctl {
 
 namespace {
 
-struct ExecOptions {
-  std::string name;
-  std::vector<std::string> words, tail, env;
-  std::optional<std::string> cwd, user, timeout;
-  bool no_stdin = false, terminal = false, interactive = false, detach = false;
+constexpr const char* program = "sovirtctl exec";
 
-  std::vector<std::string> command() const {
-    std::vector<std::string> all = words;
-    all.insert(all.end(), tail.begin(), tail.end());
-    if (all.empty()) throw UsageError("no command to run", "for example: sovirtctl exec " + name + " -- ip a");
-    return all;
-  }
-  std::chrono::nanoseconds longest() const {
-    return timeout ? duration_of("--timeout", *timeout) : std::chrono::nanoseconds(0);
-  }
+struct ContainerExec : ExecOptions {
+  bool terminal = false, interactive = false, detach = false;
 };
 
-std::string path_of_exec(const ExecOptions& options) { return client::path_of({"v1", "containers", options.name, "exec"}); }
-
-// All that a pipe holds, for a document. A terminal is not read.
-std::string own_stdin() {
-  if (::isatty(STDIN_FILENO) == 1) return {};
-  constexpr std::size_t most = 1U << 20;  // what the API takes as text
-  std::string all;
-  std::string block(65536, '\0');
-  for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return all;  // closed by the caller counts as empty
-    all.append(block, 0, static_cast<std::size_t>(count));
-    if (all.size() > most) throw UsageError("standard input has more than 1 MiB, which a document does not carry", "without -o json or yaml it may have any size");
-  }
-}
-
-Json exec_body(const ExecOptions& options) {
-  Json body{{"command", options.command()}};
-  for (const std::string& word : options.env) {
-    auto [key, value] = pair_of("--env", word);
-    body["env"][key] = value;
-  }
-  if (options.cwd) body["cwd"] = *options.cwd;
-  if (options.user) body["user"] = *options.user;
-  if (options.timeout) body["timeout"] = static_cast<double>(options.longest().count()) / 1e9;
-  if (!options.no_stdin)
-    if (std::string input = own_stdin(); !input.empty()) body["stdin"] = std::move(input);
-  return body;
-}
-
-int status_of(Session& session, const Json& result) {
-  if (at(result, "/truncated") == true) session.note("sovirtctl: the output was longer than the daemon keeps, and was cut");
-  if (at(result, "/timed_out") == true) {
-    session.note("sovirtctl: the command did not end in time and was killed");
-    return 9;
-  }
-  if (at(result, "/signal").is_number_integer()) return 128 + at(result, "/signal").get<int>();
-  return at(result, "/exit_code").is_number_integer() ? at(result, "/exit_code").get<int>() : 1;
-}
+std::string path_of_exec(const ContainerExec& options) { return client::path_of({"v1", "containers", options.name, "exec"}); }
 
 // One document at the end, for programs.
-int exec_document(Session& session, const ExecOptions& options) {
+int exec_document(Session& session, const ContainerExec& options) {
   if (options.terminal) throw UsageError("a terminal cannot be shown as a document", "leave out -t or -o");
-  const Json body = exec_body(options);
+  const UsageError too_much("standard input has more than 1 MiB, which a document does not carry", "without -o json or yaml it may have any size");
+  const Json body = exec_body(options, options.command(program), too_much);
   const client::Answer answer = session.act("POST", path_of_exec(options), body, "running " + text(body["command"][0]) + " in " + options.name);
   session.show_document(answer.body);
-  return status_of(session, answer.body);
+  return exec_status(session, answer.body);
 }
 
-client::Query exec_query(const ExecOptions& options) {
+client::Query exec_query(const ContainerExec& options) {
   client::Query query;
-  for (const std::string& word : options.command()) query.emplace_back("command", word);
+  for (const std::string& word : options.command(program)) query.emplace_back("command", word);
   if (options.terminal) {
     const Extent extent = extent_of(STDIN_FILENO).value_or(Extent{});
     query.emplace_back("tty", "true");
@@ -103,7 +55,7 @@ client::Query exec_query(const ExecOptions& options) {
   return query;
 }
 
-int exec(Session& session, const ExecOptions& options) {
+int exec(Session& session, const ContainerExec& options) {
   if (!session.for_people() && session.globals().format != Format::name) return exec_document(session, options);
   ExecRun run;
   run.target = client::with_query(path_of_exec(options), exec_query(options));
@@ -118,15 +70,12 @@ int exec(Session& session, const ExecOptions& options) {
 }  // namespace
 
 void make_container_exec(Command& command) {
-  auto options = std::make_shared<ExecOptions>();
+  auto options = std::make_shared<ContainerExec>();
   command.positional("NAME", "name of the container", options->name, Names::containers);
   command.positionals("COMMAND", "command and arguments; put -- before it if it has options", options->words, Names::none, false);
   command.flag("-i,--interactive", "read standard input even if it is a terminal", options->interactive);
   command.flag("-t,--tty", "give it a terminal, and make ours its keyboard and screen", options->terminal);
-  command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options->env);
-  command.option("--cwd", "DIR", "working directory", options->cwd);
-  command.option("--user", "UID:GID", "who it runs as", options->user);
-  command.option("--timeout", "TIME", "kill it after this time", options->timeout);
+  add_exec_options(command, *options);
   command.flag("--detach", "let it go on when this program ends before it", options->detach);
   command.flag("-n,--no-stdin", "do not read standard input, for use in loops", options->no_stdin);
   command.tail("COMMAND", options->tail);

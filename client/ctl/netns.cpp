@@ -1,10 +1,7 @@
-#include <unistd.h>
-
-#include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
+#include "client/ctl/exec_request.hpp"
 #include "client/ctl/json_text.hpp"
 #include "client/ctl/nouns.hpp"
 #include "client/ctl/session.hpp"
@@ -199,57 +196,9 @@ void make_delete(Command& command) {
   });
 }
 
-struct ExecOptions {
-  std::string name;
-  std::vector<std::string> words, tail, env;
-  std::optional<std::string> cwd, user, timeout;
-  bool no_stdin = false;
-};
-
-// All that a pipe holds. A terminal is not read: the command gets an empty standard input.
-std::string own_stdin() {
-  if (::isatty(STDIN_FILENO) == 1) return {};
-  constexpr std::size_t most = 1U << 20;  // what the API takes as text
-  std::string all;
-  std::string block(65536, '\0');
-  for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return all;  // closed by the caller counts as empty
-    all.append(block, 0, static_cast<std::size_t>(count));
-    if (all.size() > most) throw UsageError("standard input has more than 1 MiB, which exec does not carry");
-  }
-}
-
-Json exec_body(const ExecOptions& options) {
-  std::vector<std::string> command = options.words;
-  command.insert(command.end(), options.tail.begin(), options.tail.end());
-  if (command.empty()) throw UsageError("no command to run", "for example: sovirtctl netns exec " + options.name + " -- ip a");
-  Json body{{"command", command}};
-  for (const std::string& word : options.env) {
-    auto [key, value] = pair_of("--env", word);
-    body["env"][key] = value;
-  }
-  if (options.cwd) body["cwd"] = *options.cwd;
-  if (options.user) body["user"] = *options.user;
-  if (options.timeout) body["timeout"] = static_cast<double>(duration_of("--timeout", *options.timeout).count()) / 1e9;
-  if (!options.no_stdin)
-    if (std::string input = own_stdin(); !input.empty()) body["stdin"] = std::move(input);
-  return body;
-}
-
-int exec_status(Session& session, const Json& result) {
-  if (at(result, "/truncated") == true) session.note("sovirtctl: the output was longer than the daemon keeps, and was cut");
-  if (at(result, "/timed_out") == true) {
-    session.note("sovirtctl: the command did not end in time and was killed");
-    return 9;
-  }
-  if (at(result, "/signal").is_number_integer()) return 128 + at(result, "/signal").get<int>();
-  return at(result, "/exit_code").is_number_integer() ? at(result, "/exit_code").get<int>() : 1;
-}
-
 int exec(Session& session, const ExecOptions& options) {
-  const Json body = exec_body(options);
+  const Json body = exec_body(options, options.command("sovirtctl netns exec"),
+                              UsageError("standard input has more than 1 MiB, which exec does not carry"));
   const client::Answer answer = session.act("POST", client::path_of({"v1", "netns", options.name, "exec"}), body, "running " + text(body["command"][0]) + " in " + options.name);
   if (session.for_people() || session.globals().format == Format::name) {
     session.print(text(answer.body, "/stdout"));
@@ -266,10 +215,7 @@ void make_exec(Command& command) {
   auto options = std::make_shared<ExecOptions>();
   command.positional("NAME", "name of the network namespace", options->name, Names::netns);
   command.positionals("COMMAND", "command and arguments; put -- before it if it has options", options->words, Names::none, false);
-  command.option("-e,--env", "KEY=VALUE", "an environment variable; may be repeated", options->env);
-  command.option("--cwd", "DIR", "working directory", options->cwd);
-  command.option("--user", "UID:GID", "who it runs as", options->user);
-  command.option("--timeout", "TIME", "kill it after this time", options->timeout);
+  add_exec_options(command, *options);
   command.flag("-n,--no-stdin", "do not read standard input, for use in loops", options->no_stdin);
   command.tail("COMMAND", options->tail);
   command.about("Sends standard input, unless it is a terminal, prints what the command has written when it has ended, and exits with its status (128 + N if signal N ended it).");

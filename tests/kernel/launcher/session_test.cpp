@@ -209,7 +209,7 @@ TEST_P(ConsoleWatchTest, survives_a_daemon_that_goes_away) {
   ASSERT_EQ(::write(watch->terminal(), "one\n", 4), 4);
   Seen seen;
   seen.end = watch->begin();
-  read(*watch, seen, "got one");
+  read(*watch, seen, "got one\r\n");   // all of it: what came later would be behind where we were
   watch.reset();
   host().restart_daemon();
   watch = launcher().terminals().watch_console("a");
