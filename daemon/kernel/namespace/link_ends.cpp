@@ -1,6 +1,5 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
-#include <linux/veth.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -37,31 +36,6 @@ ifinfomsg of_index(int ifindex) {
   ifinfomsg head{};
   head.ifi_index = ifindex;
   return head;
-}
-
-void put_end(Batch& batch, std::string_view name, const EndState& state) {
-  batch.put_text(IFLA_IFNAME, name);
-  batch.put_number<std::uint32_t>(IFLA_MTU, state.mtu);
-  netlink::put_mac(batch, state.mac);
-  // As with the NICs of containers: one queue each is half of the time, and veth uses no other.
-  batch.put_number<std::uint32_t>(IFLA_NUM_TX_QUEUES, 1);
-  batch.put_number<std::uint32_t>(IFLA_NUM_RX_QUEUES, 1);
-}
-
-void put_pair(Batch& batch, std::string_view name, const EndState& a, const EndState& b, int b_netns) {
-  batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
-  put_end(batch, name, a);
-  batch.nest(IFLA_LINKINFO, [&] {
-    batch.put_text(IFLA_INFO_KIND, "veth");
-    batch.nest(IFLA_INFO_DATA, [&] {
-      batch.nest(VETH_INFO_PEER, [&] {
-        const ifinfomsg head{};
-        batch.append(&head, sizeof head);
-        put_end(batch, b.name, b);
-        batch.put_number<std::int32_t>(IFLA_NET_NS_FD, b_netns);
-      });
-    });
-  });
 }
 
 void put_vxlan(Batch& batch, const VxlanSpec& vxlan, int device) {
@@ -200,7 +174,7 @@ class Ends final : public LinkEnds {
     const unique_fd b_netns = descriptor(b.netns);
     const std::string passing = netlink::passing_name();
     Batch batch;
-    put_pair(batch, passing, a_state, b_state, b_netns.get());
+    netlink::put_veth_pair(batch, {passing, a_state.mac, a_state.mtu}, {b_state.name, b_state.mac, b_state.mtu}, b_netns.get());
     const LinkRecord made = made_link(socket, batch, passing, a.mark);
     try {
       put_mark_on(other, made.peer, b.mark);

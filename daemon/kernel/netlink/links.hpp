@@ -22,6 +22,13 @@ void put_mark(Batch& batch, std::string_view name, std::string_view altname);
 // Of a port of a bridge, in a message that does not make it one.
 void put_port_data(Batch&, bool isolated);
 void put_mac(Batch& batch, const Mac& mac);
+struct VethEnd {
+  std::string_view name;
+  Mac mac;
+  unsigned mtu = 0;
+};
+// The creation of a pair, both ends down; `there` in that namespace.
+void put_veth_pair(Batch&, const VethEnd& here, const VethEnd& there, int netns);
 Error foreign_link(std::string_view name);
 
 // Addresses of one link.

@@ -2,7 +2,6 @@
 
 #include <linux/if.h>
 #include <linux/if_link.h>
-#include <linux/veth.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -18,33 +17,6 @@ ifinfomsg up_header() {
   head.ifi_flags = IFF_UP;
   head.ifi_change = IFF_UP;
   return head;
-}
-
-// One end of the pair, down: a veth that is to be up before both ends exist is ENOTCONN. By default it has a queue
-// for every CPU the host could have, each an object in sysfs: half of the time of a creation on two CPUs, more on
-// more. Without XDP veth uses none of them beyond the first (its transmission takes no lock).
-void put_end(Batch& batch, std::string_view name, const Mac& mac, unsigned mtu) {
-  batch.put_text(IFLA_IFNAME, name);
-  batch.put_number<std::uint32_t>(IFLA_MTU, mtu);
-  put_mac(batch, mac);
-  batch.put_number<std::uint32_t>(IFLA_NUM_TX_QUEUES, 1);
-  batch.put_number<std::uint32_t>(IFLA_NUM_RX_QUEUES, 1);
-}
-
-void put_pair(Batch& batch, const NicPlug& nic) {
-  batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
-  put_end(batch, nic.host_name, Mac::derived(nic.host_name), nic.mtu);
-  batch.nest(IFLA_LINKINFO, [&] {
-    batch.put_text(IFLA_INFO_KIND, "veth");
-    batch.nest(IFLA_INFO_DATA, [&] {
-      batch.nest(VETH_INFO_PEER, [&] {
-        const ifinfomsg head{};
-        batch.append(&head, sizeof head);
-        put_end(batch, nic.name, nic.mac, nic.mtu);
-        batch.put_number<std::int32_t>(IFLA_NET_NS_FD, nic.netns);
-      });
-    });
-  });
 }
 
 // No IPv6 link-local address on a port: must be said while it is down, and a creation ignores it.
@@ -77,7 +49,7 @@ bool harmless(const Outcome& outcome) { return outcome.error == EAFNOSUPPORT || 
 // finds the link by name: the caller has seen that no such link was there, and the name is random.
 LinkRecord create_pair(Socket& host, const NicPlug& nic, int bridge) {
   Batch batch;
-  put_pair(batch, nic);
+  put_veth_pair(batch, {nic.host_name, Mac::derived(nic.host_name), nic.mtu}, {nic.name, nic.mac, nic.mtu}, nic.netns);
   put_get_link(batch, nic.host_name);  // here, because a link that came up keeps the kernel's lock busy for a while
   put_mark(batch, nic.host_name, nic_altname(nic.uid, nic.host_name));
   put_no_link_local(batch, nic);
