@@ -1,9 +1,9 @@
 #include "daemon/domain/bridges.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
 
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 Cidr cidr(const Json& args) { return Cidr::parse(text(args, "address")).value(); }
 
 LinkChange read_change(const Json& to) {

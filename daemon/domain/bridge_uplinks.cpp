@@ -5,11 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/domain/ids.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 Json uplinks_of(const Resource& bridge) { return bridge.facts.value("uplinks", Json::object()); }
 

@@ -6,13 +6,12 @@
 #include "api/cgroup.hpp"
 #include "daemon/domain/group_events.hpp"
 #include "daemon/domain/ids.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
 
 constexpr int deepest = 7;   // parts of a group's name; CgroupTree takes eight
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 template <typename T>
 Json or_null(const std::optional<T>& value) {

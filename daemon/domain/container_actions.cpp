@@ -11,11 +11,10 @@
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
 #include "daemon/domain/oci_config.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 constexpr std::chrono::seconds kill_patience{10};
 constexpr std::chrono::seconds start_moment{2};

@@ -4,12 +4,10 @@
 #include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
-std::string mark_of(const Json& args) { return text(args, "uid") + ":" + text(args, "host_name"); }
 
 RouteSpec default_route(const Json& args, const Json& gateway) {
   RouteSpec route;
@@ -43,7 +41,7 @@ void ContainerNics::plug(const Json& args, int netns) const {
 // Onto no bridge: a pair with its outer end in a namespace, or on the host, where it stays down.
 void ContainerNics::connect(const Json& args, int netns) const {
   const unique_fd place = place_of(args);
-  const LinkEnd outer{place.get(), mark_of(args)}, inner{netns, mark_of(args)};
+  const LinkEnd outer{place.get(), nic_mark(args)}, inner{netns, nic_mark(args)};
   NicPlug wanted = read_nic_args(args, netns);
   EndState outside, inside;
   outside.name = text(args, "outer_name");
@@ -75,14 +73,14 @@ void ContainerNics::shape(const Json& args, int netns) const {
     found->state.egress = args.at(rate).get<std::uint64_t>();
     kernel_.netns.ends.configure(end, found->state);
   };
-  limit({netns, mark_of(args)}, "egress");
-  limit({place.get(), mark_of(args)}, "ingress");
+  limit({netns, nic_mark(args)}, "egress");
+  limit({place.get(), nic_mark(args)}, "ingress");
 }
 
 void ContainerNics::unplug(const Json& args) const noexcept {
   try {
     if (text(args, "netns").empty()) kernel_.network.delete_link(text(args, "host_name"), text(args, "uid"));
-    kernel_.netns.ends.remove({place_of(args).get(), mark_of(args)});
+    kernel_.netns.ends.remove({place_of(args).get(), nic_mark(args)});
   } catch (const std::exception&) {
     // The namespace of its other end is gone, and took it along.
   }
@@ -92,7 +90,7 @@ void ContainerNics::unplug(const Json& args) const noexcept {
 void ContainerNics::set_end(const Json& args, bool inside, const Json& state) const {
   const unique_fd netns = inside ? inside_of(args) : place_of(args);
   if (inside && !netns) return;
-  const LinkEnd end{netns.get(), mark_of(args)};
+  const LinkEnd end{netns.get(), nic_mark(args)};
   if (!kernel_.netns.ends.find(end)) return;
   kernel_.netns.ends.configure(end, read_end_state(state));
   if (!state.contains("isolated") || !state.at("isolated").is_boolean() || text(state, "bridge").empty()) return;

@@ -6,14 +6,12 @@
 #include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
 
 constexpr unsigned usual_mtu = 1500;
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
-std::string mark_of(const Json& args) { return text(args, "uid") + ":" + text(args, "host_name"); }
 
 std::vector<Cidr> cidrs(const Json& list) {
   std::vector<Cidr> out;
@@ -109,7 +107,7 @@ void ContainerNics::plan(const Entry& before, const Resource& wanted, Plan& plan
 
 void ContainerNics::plan_kept(const Change& change, Plan& plan) const {
   const unique_fd place = place_of(change.to);
-  const std::string mark = mark_of(change.to), where = text(change.to, "netns");
+  const std::string mark = nic_mark(change.to), where = text(change.to, "netns");
   const auto outside = kernel_.netns.ends.find({place.get(), mark}), inside = kernel_.netns.ends.find({change.netns, mark});
   if (outside) {
     const EntryPtr netns = where.empty() ? nullptr : catalog_.find(Kind::netns, where);

@@ -37,10 +37,6 @@ class ContainerNics {
   void forget(const std::string& uid) const;
 
  private:
-  struct Pair {
-    LinkEnd outer, inner;
-    std::optional<FoundEnd> outside, inside;
-  };
   struct Change;
   Json args_of(const Resource&, const NicSpec&, std::size_t index) const;
   unique_fd place_of(const Json& args) const;              // of the outer end; none: the host's

@@ -6,11 +6,10 @@
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/lifecycle.hpp"
 #include "daemon/domain/shared_identity.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 std::string size_words(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 

@@ -6,6 +6,7 @@
 
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/nic.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 constexpr std::string_view key_prefix = "dhcp-";
 constexpr std::size_t uid_length = 21;   // ids.hpp: the instance, a dash, 12 random letters
 
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 std::string bridge_key(const Resource& bridge) { return std::string{key_prefix} + bridge.uid; }
 std::string nic_key(const Resource& container, const std::string& nic, std::size_t index) {
   return std::string{key_prefix} + container.uid + "-" + std::to_string(nic_slot(container, nic, index));

@@ -4,10 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/domain/step_args.hpp"
+
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 bool same_addresses(std::vector<Cidr> a, std::vector<Cidr> b) {
   std::sort(a.begin(), a.end());

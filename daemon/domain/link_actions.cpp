@@ -3,11 +3,10 @@
 #include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/link_rules.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 // A link as the args of a step hold it.
 Resource link_of(const Json& args) {

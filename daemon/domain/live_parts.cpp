@@ -6,11 +6,10 @@
 #include "daemon/domain/device_rules.hpp"
 #include "daemon/domain/hosts_files.hpp"
 #include "daemon/domain/ids.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 Json mount_args(const std::string& uid, const MountSpec& mount) { return {{"uid", uid}, {"mounts", write_mounts({mount})}}; }
 

@@ -1,9 +1,8 @@
 #include "daemon/domain/netns_rules.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 // A step works on the namespace that carries our mark, never on another that has got its name meanwhile.
 unique_fd ours(NamespacePins& pins, const Json& args) {

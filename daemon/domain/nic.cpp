@@ -4,6 +4,7 @@
 #include <set>
 
 #include "daemon/domain/ids.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
@@ -71,6 +72,8 @@ std::string nic_host_name(const Resource& container, const std::string& nic, std
 std::string nic_mark(const Resource& container, const std::string& nic, std::size_t index) {
   return container.uid + ":" + nic_host_name(container, nic, index);
 }
+
+std::string nic_mark(const Json& args) { return text(args, "uid") + ":" + text(args, "host_name"); }
 
 Mac nic_mac(const Resource& container, const NicSpec& nic) {
   if (nic.mac) return *nic.mac;

@@ -18,6 +18,7 @@ void keep_nic_slots(Resource& wanted, const Resource* before);
 std::string nic_host_name(const Resource& container, const std::string& nic, std::size_t index);
 // The mark of both of its ends, without the prefix: "<uid>:<host name>".
 std::string nic_mark(const Resource& container, const std::string& nic, std::size_t index);
+std::string nic_mark(const Json& args);   // of nic_args below
 
 // The MAC of a container's NIC: the spec's, or the one generated for it.
 Mac nic_mac(const Resource& container, const NicSpec&);

@@ -7,11 +7,10 @@
 #include <filesystem>
 
 #include "api/reader.hpp"
+#include "daemon/domain/step_args.hpp"
 
 namespace sovirt {
 namespace {
-
-std::string text(const Json& args, const char* key) { return args.at(key).get<std::string>(); }
 
 void move(const std::string& from, const std::string& to) {
   std::filesystem::create_directories(std::filesystem::path(to).parent_path());
