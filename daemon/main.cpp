@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,6 +52,15 @@ void handle_signals(Server* server) {
   ::sigaction(SIGINT, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+}
+
+// Memory of a burst goes back to the kernel. By itself glibc keeps an arena for each worker thread and raises its
+// thresholds to the largest block ever freed, so that one flood of console output is resident from then on.
+void keep_memory_small() {
+  constexpr int large = 128 * 1024;
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, large);
+  ::mallopt(M_TRIM_THRESHOLD, large);
 }
 
 std::string read_line(const std::string& path) {
@@ -170,6 +180,7 @@ int serve(const Options& options, Log& log) {
 }  // namespace sovirt
 
 int main(int argc, char** argv) {
+  sovirt::keep_memory_small();
   const sovirt::Options options = sovirt::read_options(argc, argv);
   const auto log = sovirt::make_log(options.log_level);
   try {
