@@ -8,7 +8,7 @@ work=$(mktemp -d)
 failed=0
 
 record() { printf '%s\t%s\t%s\n' "$1" "vm/$2" "$(tr '\n\t' '  ' <<<"${3:-}" | cut -c1-400)" >>"$results"; }
-skip_all() { echo "SKIP $1"; record SKIP machine "$1"; exit 0; }
+skip_all() { echo "SKIP $1"; record SKIP "${0##*/}" "$1"; exit 0; }
 
 # check NAME LINES [SECONDS] : the lines, run in the machine, all succeed
 check() {
@@ -36,14 +36,14 @@ step() {  # NAME COMMAND... : on this host
   echo "FAIL $name"; tail -n 20 "$work/step.log"; record FAIL "$name" "$(tail -n 3 "$work/step.log")"; failed=1; return 1
 }
 
-[[ -x $vm ]] || skip_all "there is no ../shared/vm/vm beside this clone, which boots the machine"
-for tool in qemu-system-x86_64 qemu-img mmdebstrap; do
-  type -P "$tool" >/dev/null || { "$vm" deps >"$work/deps.log" 2>&1 || skip_all "$tool cannot be installed: $(tail -n 1 "$work/deps.log")"; break; }
-done
-
 finish() {
-  "$vm" down "$machine" >/dev/null 2>&1   # takes the wire between machines along with the last one
+  [[ -x $vm ]] && "$vm" down "$machine" >/dev/null 2>&1   # takes the wire between machines along with the last one
   rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 1' TERM INT HUP
+
+[[ -x $vm ]] || skip_all "there is no ../shared/vm/vm beside this clone, which boots the machine"
+for tool in qemu-system-x86_64 qemu-img mmdebstrap; do
+  type -P "$tool" >/dev/null || { "$vm" deps >"$work/deps.log" 2>&1 || skip_all "$tool cannot be installed: $(tail -n 1 "$work/deps.log")"; break; }
+done

@@ -67,11 +67,15 @@ constexpr std::array system_calls{
     SystemCall{"idmapped-mounts", 5, 12, false, "unprivileged containers that share an image without changing its owners"},
 };
 
-KernelAnswer namespace_answer(const HostTree& host, const Namespace& one) {
+KernelAnswer namespace_answer(const FeatureSources& from, const Namespace& one) {
+  const HostTree& host = from.host;
   if (!host.exists(std::string{"/proc/self/ns/"} + one.kind)) return missing("not in this kernel");
   const std::string sysctl = std::string{"user.max_"} + one.sysctl + "_namespaces";
   const auto most = host.read_line(std::string{"/proc/sys/user/max_"} + one.sysctl + "_namespaces");
   if (most == "0") return missing("switched off: sysctl " + sysctl + " is 0");
+  if (const auto asked = from.asked.find(std::string{"namespace-"} + one.kind);
+      asked != from.asked.end() && asked->second.state == KernelAnswer::State::missing)
+    return asked->second;
   std::string detail = most ? "at most " + *most + " (" + sysctl + ")" : "in the kernel";
   if (std::string_view{one.kind} == "user") {
     if (host.read_line("/proc/sys/kernel/unprivileged_userns_clone") == "0")
@@ -204,7 +208,7 @@ void add_security(const FeatureSources& from, std::vector<Feature>& out) {
 std::vector<Feature> find_features(const FeatureSources& from) {
   std::vector<Feature> out;
   for (const Namespace& one : namespaces)
-    out.push_back({std::string{"namespace-"} + one.kind, namespace_answer(from.host, one), one.needed_for, one.required});
+    out.push_back({std::string{"namespace-"} + one.kind, namespace_answer(from, one), one.needed_for, one.required});
   add_cgroups(from, out);
   for (const Part& part : parts) out.push_back({part.name, part_answer(from, part), part.needed_for, part.required});
   for (const SystemCall& one : system_calls)

@@ -54,17 +54,32 @@ KernelAnswer ask_mount_setattr() {
                          : present("mount_setattr(2) is there; each file system has to allow it too");
 }
 
-// A clone3 that fails at the very end of the making of a process, because its group is not an open file.
-KernelAnswer ask_clone_into_cgroup() {
+// The errno of a clone3 that fails at the very end of the making of a process, because its group is not an open file.
+int failing_clone(std::uint64_t flags) {
   clone_args args{};
-  args.flags = CLONE_INTO_CGROUP;
+  args.flags = flags | CLONE_INTO_CGROUP;
   args.exit_signal = SIGCHLD;
   args.cgroup = INT_MAX;
   const long result = ::syscall(SYS_clone3, &args, sizeof args);
   if (result == 0) ::_exit(0);  // cannot be: that descriptor is not open
-  if (result < 0 && errno == EBADF) return present("clone3(2) takes a group");
-  if (result < 0 && errno == ENOSYS) return missing("no clone3(2): Linux 5.3 has it, and a seccomp filter may hide it");
+  return errno;
+}
+
+KernelAnswer ask_clone_into_cgroup() {
+  const int error = failing_clone(0);
+  if (error == EBADF) return present("clone3(2) takes a group");
+  if (error == ENOSYS) return missing("no clone3(2): Linux 5.3 has it, and a seccomp filter may hide it");
   return missing("clone3(2) does not know CLONE_INTO_CGROUP: Linux 5.7 does");
+}
+
+// Credentials come before the group in the making of a process: EBADF is a user namespace that was made and is gone again.
+KernelAnswer ask_user_namespace() {
+  switch (failing_clone(CLONE_NEWUSER)) {
+    case EBADF: return present("clone3(2) made one to try it");
+    case EPERM: return missing("clone(2) is not permitted to make one here: in a chroot(2) the kernel allows none, nor may a seccomp filter or security module");
+    case ENOSPC: return missing("no more can be made: sysctl user.max_user_namespaces, or they are nested 32 deep");
+    default: return unknown("clone3(2) does not tell");
+  }
 }
 
 KernelAnswer ask_pidfd() {
@@ -116,6 +131,7 @@ Answers ask_kernel(const std::set<std::string>& loading) {
   Answers all{{"mount-api", ask_mount_api()},
               {"idmapped-mounts", ask_mount_setattr()},
               {"clone-into-cgroup", ask_clone_into_cgroup()},
+              {"namespace-user", ask_user_namespace()},
               {"pidfd", ask_pidfd()},
               {"seccomp", ask_seccomp()},
               {"landlock", ask_landlock()}};

@@ -55,7 +55,8 @@ class Lxc:
 
     def run(self, program, *words, check=True):
         """Milliseconds of a command of LXC's, in the network namespace of the daemon."""
-        command = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", program, "-P", str(self.path), "-n", "lxcbench", *words]
+        # With its root too: in a chroot that is not the root of its mount namespace.
+        command = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-r", program, "-P", str(self.path), "-n", "lxcbench", *words]
         begin = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
         took = (time.monotonic() - begin) * MS
