@@ -129,21 +129,17 @@ std::shared_ptr<void> ContainerNics::watch(Notice& notice) {
   notice_ = &notice;
   auto watches = std::make_shared<std::vector<std::shared_ptr<void>>>();
   watches->push_back(kernel_.netns.watch.listen([this, &notice](const std::string& key, const LinkEvent& event, bool lost) {
-    std::string uid = key;
+    std::string uid;
     {
       const std::lock_guard lock(mutex_);
       if (lost && key == "host") {
         for (const auto& [container, pid] : followed_) notice.look_at(container);
         return;
       }
-      if (const auto holder = holders_.find({key, event.ifindex}); holder != holders_.end()) {
-        uid = holder->second;
-        if (event.gone) holders_.erase(holder);
-      } else if (followed_.count(key) == 0) {
-        return;
-      }
+      uid = holders_.heard(key, event);
+      if (uid.empty() && followed_.count(key) != 0) uid = key;
     }
-    notice.look_at(uid);
+    if (!uid.empty()) notice.look_at(uid);
   }));
   for (const EntryPtr& container : catalog_.all(Kind::container))
     if (container->runtime.alive()) started(container->resource.uid);
@@ -166,18 +162,13 @@ void ContainerNics::follow(const std::string& uid, pid_t init, int netns) const 
 }
 
 void ContainerNics::forget(const std::string& uid) const {
+  holders_.forget(uid);
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(holders_, [&](const auto& one) { return one.second == uid; });
     if (followed_.erase(uid) == 0) return;
   }
   kernel_.netns.watch.forget(uid);
   for (const char* condition : {"Ready", "Drifted", "Contested"}) catalog_.clear_condition(uid, condition);
-}
-
-void ContainerNics::remember(const std::string& where, int ifindex, const std::string& uid) const {
-  const std::lock_guard lock(mutex_);
-  holders_[{where, ifindex}] = uid;
 }
 
 }  // namespace sovirt

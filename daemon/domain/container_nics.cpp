@@ -111,7 +111,7 @@ void ContainerNics::plan_kept(const Change& change, Plan& plan) const {
   const auto outside = kernel_.netns.ends.find({place.get(), mark}), inside = kernel_.netns.ends.find({change.netns, mark});
   if (outside) {
     const EntryPtr netns = where.empty() ? nullptr : catalog_.find(Kind::netns, where);
-    remember(netns ? netns->resource.uid : "host", outside->ifindex, change.container.uid);
+    holders_.remember(netns ? netns->resource.uid : "host", outside->ifindex, change.container.uid);
   }
   if (outside && inside) {
     plan_outside(change, change.from, change.to, *outside, plan);

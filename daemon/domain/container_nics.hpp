@@ -4,12 +4,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "api/container.hpp"
 #include "daemon/domain/catalog.hpp"
 #include "daemon/domain/dhcp_clients.hpp"
+#include "daemon/domain/end_holders.hpp"
 #include "daemon/domain/executor.hpp"
 #include "daemon/domain/kernel_ports.hpp"
 #include "daemon/domain/kind_rules.hpp"
@@ -49,7 +49,6 @@ class ContainerNics {
   void shape(const Json& args, int netns) const;
   void connect(const Json& args, int netns) const;
   void follow(const std::string& uid, pid_t init, int netns) const;
-  void remember(const std::string& where, int ifindex, const std::string& uid) const;
   unique_fd inside_of(const Json& args) const;             // none: it has just ended
 
   Catalog& catalog_;
@@ -57,8 +56,8 @@ class ContainerNics {
   const NetnsRules& namespaces_;
   const DhcpClients& clients_;
   Notice* notice_ = nullptr;                                              // set once, before anything runs
+  mutable EndHolders holders_;                                            // uids of containers, of outer ends
   mutable std::mutex mutex_;
-  mutable std::map<std::pair<std::string, int>, std::string> holders_;    // (where, ifindex) of an outer end -> uid
   mutable std::map<std::string, int> followed_;                           // uid -> pid whose namespace is watched
 };
 

@@ -48,7 +48,7 @@ void LinkRules::make(const Resource& link) const {
   else
     ports_.ends.make_single(places[0].end(link.uid, 0), states[0], spec);
   for (std::size_t i = 0; i < places.size(); ++i)
-    if (const auto made = ports_.ends.find(places[i].end(link.uid, i))) remember(places[i], made->ifindex, link.uid);
+    if (const auto made = ports_.ends.find(places[i].end(link.uid, i))) holders_.remember(places[i].key, made->ifindex, link.uid);
 }
 
 // Wherever an end of it can be: a place that is gone has taken its end along.
@@ -134,11 +134,9 @@ void LinkRules::move_in(const Resource& link, std::size_t index, int netns) {
   ports_.ends.move(parked, netns, wanted.name);
   const LinkEnd inside{netns, parked.mark};
   ports_.ends.configure(inside, wanted);
-  if (const auto found = ports_.ends.find(inside)) {
-    const std::lock_guard lock(mutex_);
-    for (const EntryPtr& container : {catalog_.find(Kind::container, spec.endpoints[index].of)})
-      if (container) holders_[{container->resource.uid, found->ifindex}] = link.uid;
-  }
+  const EntryPtr container = catalog_.find(Kind::container, spec.endpoints[index].of);
+  const auto found = ports_.ends.find(inside);
+  if (found && container) holders_.remember(container->resource.uid, found->ifindex, link.uid);
 }
 
 void LinkRules::leave(const std::string& container_uid) {
@@ -164,15 +162,7 @@ std::shared_ptr<void> LinkRules::watch(Notice& notice) {
 void LinkRules::heard(Notice& notice, const std::string& key, const LinkEvent& event, bool lost) const {
   if (lost) return notice.look_at_all(Kind::link);
   if (key.empty() || event.ifindex == 0) return;
-  std::string uid;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto holder = holders_.find({key, event.ifindex});
-    if (holder == holders_.end()) return;
-    uid = holder->second;
-    if (event.gone) holders_.erase(holder);
-  }
-  notice.look_at(uid);
+  if (const std::string uid = holders_.heard(key, event); !uid.empty()) notice.look_at(uid);
 }
 
 // After a crash: ends and namespaces of containers that ended meanwhile, and of links that nobody knows.

@@ -21,10 +21,29 @@ std::optional<Kind> kind_of(Place place) {
 
 std::string made_up_name(const std::string& uid, std::size_t index) { return "l" + std::string{uid_random(uid)} + std::to_string(index); }
 
+bool in_a_namespace(const EndpointSpec& end) { return end.place == Place::netns || end.place == Place::container; }
+
 // The namespace of an end as part of a claim: names of interfaces are unique in each, not on the whole host.
 std::string interface_claim(const EndpointSpec& end, const std::string& name) {
-  if (end.place == Place::host || end.place == Place::bridge) return name;
+  if (!in_a_namespace(end)) return name;
   return std::string{place_text(end.place)} + "/" + end.of + "/" + name;
+}
+
+// What link_of() reads.
+Json link_args(const Resource& link) { return {{"uid", link.uid}, {"name", link.name}, {"spec", link.spec}, {"facts", link.facts}}; }
+
+// What makes it another link, not a change of this one.
+bool is_another(const Resource& before, const Resource& wanted) {
+  const LinkSpec old = read_link_spec(before.spec), spec = read_link_spec(wanted.spec);
+  if (old.type != spec.type) return true;
+  for (const char* key : {"vxlan", "parent", "mode"})
+    if (before.spec.value(key, Json()) != wanted.spec.value(key, Json())) return true;
+  for (std::size_t i = 0; i < spec.endpoints.size() && i < old.endpoints.size(); ++i) {
+    const EndpointSpec &was = old.endpoints[i], &is = spec.endpoints[i];
+    if (in_a_namespace(was) != in_a_namespace(is)) return true;
+    if (in_a_namespace(is) && (was.place != is.place || was.of != is.of)) return true;
+  }
+  return false;
 }
 
 std::uint64_t lesser_rate(std::uint64_t a, std::uint64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
@@ -166,13 +185,8 @@ LinkRules::Observed LinkRules::observe(const Resource& link, const EndpointSpec&
     observed.found = ports_.ends.find(parking().end(link.uid, index));
     observed.elsewhere = observed.found.has_value();
   }
-  if (observed.found && !observed.elsewhere) remember(observed.where, observed.found->ifindex, link.uid);
+  if (observed.found && !observed.elsewhere) holders_.remember(observed.where.key, observed.found->ifindex, link.uid);
   return observed;
-}
-
-void LinkRules::remember(const Where& where, int ifindex, const std::string& uid) const {
-  const std::lock_guard lock(mutex_);
-  holders_[{where.key, ifindex}] = uid;
 }
 
 void LinkRules::require_bridges(const LinkSpec& spec) const {
@@ -213,27 +227,14 @@ Plan LinkRules::plan(const Resource& wanted, const Entry* before) const {
     whole = whole && ends.back().found;
     some = some || ends.back().found;
   }
-  bool other = false;   // what makes it another link, not a change of this one
-  if (before) {
-    const LinkSpec old = read_link_spec(before->resource.spec);
-    other = old.type != spec.type;
-    for (const char* key : {"vxlan", "parent", "mode"})
-      other = other || before->resource.spec.value(key, Json()) != wanted.spec.value(key, Json());
-    for (std::size_t i = 0; i < spec.endpoints.size() && i < old.endpoints.size() && !other; ++i) {
-      const bool host = old.endpoints[i].place != Place::netns && old.endpoints[i].place != Place::container;
-      const bool host_now = spec.endpoints[i].place != Place::netns && spec.endpoints[i].place != Place::container;
-      other = host != host_now || (!host && (old.endpoints[i].place != spec.endpoints[i].place || old.endpoints[i].of != spec.endpoints[i].of));
-    }
-  }
-  if (other || (some && !whole)) {
+  if ((before && is_another(before->resource, wanted)) || (some && !whole)) {
     const Resource& old = before ? before->resource : wanted;
-    plan.add("link.remove", {{"uid", old.uid}, {"name", old.name}, {"spec", old.spec}, {"facts", old.facts}}, "delete link " + wanted.name, true);
+    plan.add("link.remove", link_args(old), "delete link " + wanted.name, true);
     whole = false;
   }
   if (!whole) {
     check_names_free(wanted, spec);
-    plan.add("link.create", {{"uid", wanted.uid}, {"name", wanted.name}, {"spec", wanted.spec}, {"facts", wanted.facts}},
-             "create " + std::string{link_type_text(spec.type)} + " link " + wanted.name);
+    plan.add("link.create", link_args(wanted), "create " + std::string{link_type_text(spec.type)} + " link " + wanted.name);
   }
   for (std::size_t i = 0; i < spec.endpoints.size(); ++i) plan_end(wanted, spec, i, ends[i], !whole, plan);
   return plan;
@@ -262,7 +263,7 @@ void LinkRules::plan_end(const Resource& link, const LinkSpec& spec, std::size_t
 Plan LinkRules::plan_removal(const Resource& link) const {
   Plan plan;
   plan.forward = true;
-  plan.add("link.remove", {{"uid", link.uid}, {"name", link.name}, {"spec", link.spec}, {"facts", link.facts}}, "delete link " + link.name, true);
+  plan.add("link.remove", link_args(link), "delete link " + link.name, true);
   return plan;
 }
 

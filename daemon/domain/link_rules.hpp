@@ -1,13 +1,11 @@
 #pragma once
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "api/link.hpp"
 #include "daemon/domain/container_links.hpp"
+#include "daemon/domain/end_holders.hpp"
 #include "daemon/domain/kind_rules.hpp"
 #include "daemon/domain/netns_ports.hpp"
 #include "daemon/domain/netns_rules.hpp"
@@ -64,7 +62,6 @@ class LinkRules final : public KindRules, public ContainerLinks {
   void make(const Resource&) const;
   void unmake(const Resource&) const;
   void configure(const Json& args, const char* to) const;
-  void remember(const Where&, int ifindex, const std::string& uid) const;
   void heard(Notice&, const std::string& key, const LinkEvent&, bool lost) const;
   Json end_status(const Resource&, const LinkSpec&, std::size_t index, const Observed&) const;
   void move_in(const Resource& link, std::size_t index, int netns);
@@ -76,8 +73,7 @@ class LinkRules final : public KindRules, public ContainerLinks {
   NetnsPorts ports_;
   NetworkKernel& network_;
   Notice* notice_ = nullptr;                                              // set once, before anything runs
-  mutable std::mutex mutex_;
-  mutable std::map<std::pair<std::string, int>, std::string> holders_;    // (where, ifindex) -> uid of the link
+  mutable EndHolders holders_;                                            // uids of links
 };
 
 }  // namespace sovirt
