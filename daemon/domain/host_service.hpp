@@ -101,7 +101,6 @@ class HostService final : public Service, private Confirmations, private Checkpo
   ChangeResult change(const EntryPtr& before, Resource wanted, const ChangeContext&);
   ChangeResult build_image(const EntryPtr& before, Resource wanted, const std::string& upload, const ChangeContext&);
   Plan plan_change(const EntryPtr& before, Resource& wanted, Commit&);
-  std::vector<std::string> lock_keys(Kind, std::string_view name, const Json& spec) const;
   void remove_links_of(const EntryPtr&, const ChangeContext&);
   ChangeResult shown(Kind, std::string_view name, bool created);
   ChangeResult after_state_change(std::string_view container, const Plan&, const ChangeContext&, std::string_view change);

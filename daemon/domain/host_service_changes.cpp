@@ -38,12 +38,6 @@ bool must_build(const Json& spec) {
 
 }  // namespace
 
-std::vector<std::string> HostService::lock_keys(Kind kind, std::string_view name, const Json& spec) const {
-  std::vector<std::string> keys = kinds_.of(kind).lock_keys(spec);
-  keys.push_back(object_ref(kind, name));
-  return keys;
-}
-
 ChangeResult HostService::put(Kind kind, std::string_view name, const ResourceBody& body, const ChangeContext& context) {
   return write(kind, name, context, [&](const Entry*, Resource& wanted) {
     wanted.spec = body.spec;
@@ -81,7 +75,10 @@ ChangeResult HostService::write(Kind kind, std::string_view name, const ChangeCo
   wanted.kind = kind;
   wanted.name = std::string{name};
   fill(known.get(), wanted);
-  const auto guard = locks_.lock(lock_keys(kind, name, wanted.spec));
+  std::vector<std::string> keys = kinds_.lock_keys(kind, name, wanted.spec);
+  if (known)   // what it leaves must stand still as well
+    for (std::string& key : kinds_.lock_keys(kind, name, known->resource.spec)) keys.push_back(std::move(key));
+  const auto guard = locks_.lock(std::move(keys));
   const EntryPtr before = catalog_.find(kind, name);
   if (before != known) fill(before.get(), wanted);  // somebody was faster: decide on what is there now
   check_preconditions(before, kind, name, context);
@@ -181,7 +178,7 @@ void HostService::remove_links_of(const EntryPtr& known, const ChangeContext& co
 ChangeResult HostService::remove(Kind kind, std::string_view name, const ChangeContext& context) {
   const EntryPtr known = catalog_.need(kind, name);
   if (context.cascade && !context.dry_run) remove_links_of(known, context);
-  const auto guard = locks_.lock(lock_keys(kind, name, known->resource.spec));
+  const auto guard = locks_.lock(kinds_.lock_keys(kind, name, known->resource.spec));
   const EntryPtr entry = catalog_.need(kind, name);
   check_preconditions(entry, kind, name, context);
   const std::string ref = object_ref(kind, name);

@@ -8,4 +8,10 @@ KindRules& Kinds::of(Kind kind) const {
   throw Error{Code::internal, "no rules for the kind " + std::string{kind_text(kind)}};
 }
 
+std::vector<std::string> Kinds::lock_keys(Kind kind, std::string_view name, const Json& spec) const {
+  std::vector<std::string> keys = of(kind).lock_keys(spec);
+  keys.push_back(object_ref(kind, name));
+  return keys;
+}
+
 }  // namespace sovirt

@@ -33,7 +33,7 @@ class KindRules {
   virtual std::vector<Claim> claims(const Resource&) const { return {}; }
   // Uids of what it needs, which cannot be deleted as long as it is there.
   virtual std::vector<std::string> references(const Resource&) const { return {}; }
-  // To be held, beside its own lock, while a change of it is decided and run. `spec` is as the client sent it.
+  // To be held, beside its own lock, while a change or repair of it is decided and run. `spec` is as the client sent it.
   virtual std::vector<std::string> lock_keys(const Json& /*spec*/) const { return {}; }
   // Against the rest of the host and against what is there.
   virtual void check(const Resource& /*wanted*/, const Entry* /*before*/) const {}
@@ -64,6 +64,8 @@ class Kinds {
  public:
   explicit Kinds(std::vector<KindRules*> in_order) : in_order_(std::move(in_order)) {}
   KindRules& of(Kind) const;
+  // What KeyedLocks takes for it: its own key and those that its kind asks for.
+  std::vector<std::string> lock_keys(Kind, std::string_view name, const Json& spec) const;
   const std::vector<KindRules*>& all() const noexcept { return in_order_; }
 
  private:

@@ -104,9 +104,11 @@ void Reconciler::look_quietly(const std::string& uid) {
 void Reconciler::reconcile(const std::string& uid, bool enforce, const Actor& actor) {
   const EntryPtr known = parts_.catalog.find_uid(uid);
   if (!known) return;
-  const auto guard = parts_.locks.lock({object_ref(known->resource.kind, known->resource.name)});
+  const auto keys = [&](const Entry& one) { return parts_.kinds.lock_keys(one.resource.kind, one.resource.name, one.resource.spec); };
+  const auto guard = parts_.locks.lock(keys(*known));
   const EntryPtr entry = parts_.catalog.find_uid(uid);
   if (!entry) return;
+  if (keys(*entry) != keys(*known)) return look_at(uid);   // changed meanwhile: what it stands on now is not locked
   const KindRules& rules = parts_.kinds.of(entry->resource.kind);
   try {
     Plan plan = rules.plan(entry->resource, entry.get());
