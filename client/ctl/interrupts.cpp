@@ -17,6 +17,7 @@ Interrupts::Interrupts() {
 }
 
 Interrupts::~Interrupts() {
+  if (::sigismember(&before_, SIGINT)) return;   // there are others around these, who have not seen it yet
   // One that was seen must not strike again when the mask is lifted.
   signalfd_siginfo seen{};
   while (::read(fd_.get(), &seen, sizeof seen) > 0) continue;

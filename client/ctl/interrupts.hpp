@@ -5,7 +5,8 @@
 
 namespace sovirt::ctl {
 
-// While it lives, Ctrl-C and SIGTERM make fd() readable instead of ending the program.
+// While it lives, Ctrl-C and SIGTERM make fd() readable instead of ending the program. Within the life of others of
+// the kind both hear it, and the outer ones still do when the inner ones have ended.
 class Interrupts {
  public:
   Interrupts();

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "daemon/base/failpoint.hpp"
 #include "daemon/domain/end_state.hpp"
 #include "daemon/domain/ids.hpp"
 #include "daemon/domain/link_rules.hpp"
@@ -148,6 +149,7 @@ void LinkRules::leave(const std::string& container_uid) {
     if (!ports_.ends.find(inside)) return;
     ports_.ends.move(inside, ports_.kept.parking().get(), parked_name(link.uid, index));
   });
+  failpoint::reach("link.leave:parked");
   ports_.kept.let_go(container_uid);
 }
 

@@ -96,8 +96,9 @@ void Reconciler::look_quietly(const std::string& uid) {
   try {
     reconcile(uid, false, the_daemon("repair"));
     if (ready_) ready_(uid);
+  } catch (const Error&) {   // told when it came to be so, not at each look
   } catch (const std::exception& error) {
-    parts_.log.warning("cannot bring an object to its spec", {{"uid", uid}, {"detail", error.what()}});
+    parts_.log.error("cannot look at an object", {{"uid", uid}, {"detail", error.what()}});
   }
 }
 
@@ -120,6 +121,7 @@ void Reconciler::reconcile(const std::string& uid, bool enforce, const Actor& ac
     if (parts_.catalog.set_condition(uid, {"Ready", true, "AsSpecified", "", {}}) || differed) look_at_dependents(uid);
   } catch (const Error& error) {
     if (parts_.catalog.set_condition(uid, {"Ready", false, "CannotApply", error.detail(), {}})) {
+      parts_.log.warning("cannot bring an object to its spec", {{"object", object_ref(entry->resource.kind, entry->resource.name)}, {"detail", error.detail()}});
       Commit commit;
       commit.actor = actor;
       commit.events.push_back(make_event("failed", entry->resource, {{"reason", error.detail()}}, actor));
