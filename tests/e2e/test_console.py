@@ -315,7 +315,9 @@ def processes(lab):
     daemon.container("box", start=True, limits={"memory": {"max": 64 << 20}})
     line = sessions.open_exec(daemon, "box", "/bin/sh", "-c", "echo up; exec sleep 4321", user="65534:65534")
     until(line, STDOUT, b"up")
-    items = daemon.api.get("/v1/containers/box/processes").json["items"]
+    listed = lambda: daemon.api.get("/v1/containers/box/processes").json["items"]
+    kernel.wait_until(lambda: any("4321" in item["command"] for item in listed()), "the shell has become the sleep")
+    items = listed()
     sleeper = next(item for item in items if "4321" in item["command"])
     assert sleeper["user"] == "nobody" and sleeper["uid"] == 65534 and sleeper["command"] == ["sleep", "4321"], sleeper
     status = dict(row.split(":\t", 1) for row in open(f"/proc/{sleeper['pid']}/status").read().splitlines() if ":\t" in row)
